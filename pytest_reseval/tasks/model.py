@@ -4,19 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+
+from pytest_reseval.tasks.digest import combined_digest, tree_digest
+
+_LONGEST_SHOWN = 200
 
 
 class TaskError(Exception):
-    """One mistake in one task file, told so that its author can mend it."""
+    """One mistake in one task file, told so that its author can mend it.
+
+    The message is one line of printable characters, whatever the file holds.
+    """
 
     def __init__(self, file: Path, key: str, value: object, mend: str) -> None:
         self.file = file
         self.key = key
         self.value = value
         self.mend = mend
-        shown = "" if value is None else f" = {value!r}"
-        super().__init__(f"{file}: {key}{shown}: {mend}")
+        shown = "" if value is None else f" = {_shown(value)}"
+        super().__init__(_printable(f"{file}: {key}{shown}: {mend}"))
+
+
+def _shown(value: object) -> str:
+    """The value as Python writes it, cut where a reader would have stopped."""
+    try:
+        text = repr(value)
+    except ValueError:  # more digits than sys.get_int_max_str_digits() allows
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def _printable(text: str) -> str:
+    """Control characters and undecodable bytes of file names, written as escapes."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +56,37 @@ class Healthcheck:
     retries: int = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Environment:
-    """What the sandbox is made of. Exactly one of ``image`` and ``dockerfile`` is set, or neither."""
+    """What the sandbox is made of. At most one of ``image`` and ``dockerfile`` is set."""
 
     image: str | None
     """A prebuilt image, which wins over a Dockerfile."""
     dockerfile: Path | None
     context: Path | None
-    """Directory that is the Dockerfile's build context."""
-    context_digest: str | None
-    """SHA-256 over the build context: names, modes and contents."""
+    """Directory that is the Dockerfile's build context; set exactly when ``dockerfile`` is."""
     build_timeout: float
     env: Mapping[str, str]
     workdir: str | None
     network: bool
     healthcheck: Healthcheck | None
 
+    @cached_property
+    def context_digest(self) -> str | None:
+        """SHA-256 over the build context: names, executable bits and contents; None without one.
 
-@dataclass(frozen=True, slots=True)
+        Read when first asked for. Raises TaskError when a file cannot be read.
+        """
+        return None if self.context is None else _digest(self.context)
+
+
+@dataclass(frozen=True)
 class Task:
     """One benchmark problem: instruction, environment, resources, verifier."""
 
     name: str
     file: Path
     directory: Path
-    digest: str
-    """SHA-256 over every file of the task: names, modes and contents."""
     instruction: str
     memory_guarantee: int | None
     """None when the file says nothing; a default from the configuration then applies."""
@@ -76,8 +105,37 @@ class Task:
     solution_env: Mapping[str, str]
     host: bool
     """True when the author says that the task needs nothing but the host's own system."""
+    parts: tuple[Path, ...] = ()
+    """The files and directories that can move a score, which the digest covers."""
     unsupported: str | None = None
     """Why the task cannot be run by this version, naming the feature; None when it can."""
     ignored_keys: tuple[str, ...] = ()
     """Dotted keys of the file that mean nothing to us; they are listed, not fatal."""
     metadata: Mapping[str, object] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over ``parts``: names, executable bits and contents.
+
+        Read when first asked for, and the build context is read once for both digests. What else
+        lies in the task's directory (a README, caches) cannot move a score and is not covered; nor
+        are values filled in from the caller's environment. Raises TaskError when a file cannot be
+        read.
+        """
+        return combined_digest((part.name, self._part_digest(part)) for part in self.parts)
+
+    def _part_digest(self, part: Path) -> str:
+        known = self.environment.context_digest if part == self.environment.context else None
+        return known or _digest(part)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return tree_digest(path.resolve())
+    except OSError as error:
+        raise TaskError(
+            Path(error.filename or path),
+            "content",
+            None,
+            f"{error.strerror or error}; make it a file that can be read",
+        ) from None
