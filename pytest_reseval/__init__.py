@@ -1,0 +1,1 @@
+"""Resource-aware agent evaluation as a pytest plugin."""

@@ -16,7 +16,7 @@ GIB = 1024 * MIB
 TIB = 1024 * GIB
 
 SMALLEST_LIMIT = 32 * MIB
-"""Starting a container alone costs 4 to 15 MB; a limit below this measures the start, not the task."""
+"""Starting a container alone costs 4 to 15 MB; a lower limit measures the start, not the task."""
 
 _UNITS = {"": 1, "b": 1, "k": KIB, "m": MIB, "g": GIB, "t": TIB}
 _MEMORY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([bkmgt]?)(?:i?b)?\s*", re.IGNORECASE)
@@ -88,7 +88,7 @@ class Headroom:
         match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)x", word)
         if match is None:
             raise QuantityError(
-                f"unknown headroom {text!r}; write a factor like '1x', '1.5x' or '3x', or 'uncapped'"
+                f"unknown headroom {text!r}; write a factor like '1x' or '1.5x', or 'uncapped'"
             )
         factor = float(match[1])
         if not 1 <= factor <= 1000:
@@ -123,7 +123,7 @@ class Resources:
             if self.memory_limit < self.memory_guarantee:
                 raise QuantityError(
                     f"memory limit {format_memory(self.memory_limit)} is below its guarantee "
-                    f"{format_memory(self.memory_guarantee)}; raise the limit or lower the guarantee"
+                    f"{format_memory(self.memory_guarantee)}; raise the one or lower the other"
                 )
             if self.memory_limit < SMALLEST_LIMIT:
                 raise QuantityError(
@@ -132,6 +132,6 @@ class Resources:
                 )
         if self.cpu_limit is not None and self.cpu_limit < self.cpu_guarantee:
             raise QuantityError(
-                f"cpu limit {self.cpu_limit:g} is below its guarantee {self.cpu_guarantee:g} cores; "
-                "raise the limit or lower the guarantee"
+                f"cpu limit {self.cpu_limit:g} is below its guarantee {self.cpu_guarantee:g} "
+                "cores; raise the one or lower the other"
             )

@@ -1,0 +1,36 @@
+"""Where sandboxes run, and which of the engines a run takes."""
+
+from __future__ import annotations
+
+from pytest_reseval.engines.base import Engine, EngineUnavailable
+
+
+def choose(name: str) -> tuple[Engine, str]:
+    """The engine by that name and why it was taken; ``auto`` takes docker if it answers, else local.
+
+    Raises EngineUnavailable when it, or for ``auto`` neither, can be used on this machine.
+    """
+    if name == "docker":
+        return _docker(), "asked for"
+    if name == "local":
+        return _local(), "asked for"
+    try:
+        engine = _docker()
+    except EngineUnavailable as no_docker:
+        try:
+            return _local(), f"auto: {no_docker}"
+        except EngineUnavailable as no_local:
+            raise EngineUnavailable(f"docker: {no_docker}; local: {no_local}") from None
+    return engine, "auto: it answers"
+
+
+def _docker() -> Engine:
+    from pytest_reseval.engines.docker import DockerEngine
+
+    return DockerEngine()
+
+
+def _local() -> Engine:
+    from pytest_reseval.engines.local import LocalEngine
+
+    return LocalEngine()

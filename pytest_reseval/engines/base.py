@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from pytest_reseval.cgroups.meter import Meter
 from pytest_reseval.resources import Resources
-from pytest_reseval.tasks.model import Task
+from pytest_reseval.tasks.model import Environment, Task
 
 OUTPUT_LIMIT = 1024 * 1024
 """Bytes kept of each output stream of an exec; the rest is read, counted and dropped."""
@@ -29,7 +29,7 @@ class EngineError(Exception):
 
 
 class EngineUnavailable(EngineError):
-    """The engine cannot be used on this machine at all; the message says why and what would help."""
+    """The engine cannot be used on this machine; the message says why and what would help."""
 
 
 class ImageBuildError(EngineError):
@@ -69,12 +69,16 @@ class SandboxFileError(Exception):
     """
 
 
+class SandboxFileMissing(SandboxFileError):
+    """There is nothing at that path in the sandbox."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExecResult:
     """How one command in a sandbox ended.
 
-    ``exit_code`` is None when the command was killed at its timeout. A command that died of signal N
-    has exit code 128 + N. ``stdout`` and ``stderr`` hold at most OUTPUT_LIMIT bytes each, decoded
+    ``exit_code`` is None when the command was killed at its timeout. A command that died of signal
+    N has exit code 128 + N. ``stdout`` and ``stderr`` hold at most OUTPUT_LIMIT bytes each, decoded
     with replacement; ``truncated`` counts the bytes that were dropped.
     """
 
@@ -177,8 +181,8 @@ class Sandbox(Protocol):
     def read(self, path: str, *, max_bytes: int) -> bytes:
         """The content of one regular file.
 
-        Raises SandboxFileError when it is missing, no regular file, behind a symlink, or larger than
-        ``max_bytes``.
+        Raises SandboxFileMissing when there is nothing, SandboxFileError when it is no regular
+        file, behind a symlink, or larger than ``max_bytes``.
         """
 
     def alive(self) -> bool:
@@ -196,14 +200,17 @@ class Engine(Protocol):
     def unsupported(self, task: Task) -> str | None:
         """Why this engine cannot run this task, for a skip; None when it can."""
 
-    def prepare(self, task: Task, *, timeout: float | None) -> str | None:
-        """Build or pull the task's image and answer its name; None for an engine without images.
+    def prepare(self, name: str, environment: Environment, *, timeout: float | None) -> str | None:
+        """Build or pull an image and answer its name; None for an engine without images.
 
-        Raises ImageBuildError or ImagePullError. Safe to call from several processes at once.
+        ``name`` only serves people who look at the images. Raises ImageBuildError or ImagePullError. Safe to call from several processes at once.
         """
 
     def start(self, request: SandboxRequest) -> Sandbox:
         """Create, start and read back one sandbox. Raises StartError or EngineLost."""
+
+    def sweep(self) -> list[str]:
+        """Remove what dead owners left on this host and answer its names; never what is in use."""
 
     def close(self) -> None:
         """Release connections and helper threads; harmless when called twice."""

@@ -1,0 +1,239 @@
+"""From task directories and parametrized tests to pytest items.
+
+A task file is a module without Python in it, whose functions are its trials: real pytest functions
+with real fixtures. Nothing in a task directory is ever imported: its collector does not recurse.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from pytest_reseval.plans import (
+    Defaults,
+    Demand,
+    Sweep,
+    TrialPlan,
+    demand_of_marks,
+    demand_of_task,
+    plans,
+)
+from pytest_reseval.records import TrialRecord
+from pytest_reseval.resources import QuantityError, format_memory
+from pytest_reseval.run import run_of
+from pytest_reseval.tasks import TASK_FILE, is_task_directory, load_task
+from pytest_reseval.tasks.model import Environment, Task, TaskError
+from pytest_reseval.verdicts import failure_text
+
+PLAN = pytest.StashKey[TrialPlan]()
+"""On every item that is a trial: what it will run."""
+
+
+def run(reseval_record: TrialRecord) -> None:
+    """The body of a task's item: by then agent and verifier are done, and this is the verdict."""
+    __tracebackhide__ = True
+    if reseval_record.outcome != "passed":
+        pytest.fail(failure_text(reseval_record), pytrace=False)
+
+
+class TaskDirectory(pytest.File):
+    """A directory with a task file; collects that file and nothing else.
+
+    Not a ``pytest.Directory``: pytest imports the conftest of every such directory.
+    """
+
+    def collect(self) -> list[TaskFile]:
+        """The task file."""
+        return [TaskFile.from_parent(self, path=self.path / TASK_FILE)]
+
+
+class TaskFile(pytest.Module):
+    """A task file; its items are the task's trials, or one that tells what is wrong with it."""
+
+    def collect(self) -> Iterator[pytest.Function]:
+        """One item for each headroom and sample."""
+        self.obj = ModuleType(self.path.parent.name)
+        try:
+            task = load_task(self.path, os.environ)
+            found = _plans(self.config, task.name, task, demand_of_task(task), task.environment)
+        except (TaskError, QuantityError) as error:
+            yield BrokenTask.from_parent(self, name="load", callobj=_nothing, error=str(error))
+            return
+        for plan in found:
+            item = pytest.Function.from_parent(self, name=f"run[{plan.key}]", callobj=run)
+            for mark in _resolved_marks(plan):
+                item.add_marker(mark)
+            if task.unsupported:
+                item.add_marker(pytest.mark.skip(reason=task.unsupported))
+            item.stash[PLAN] = plan
+            yield item
+
+
+class BrokenTask(pytest.Function):
+    """Stands for a task that cannot be loaded: an error with one clear message, and no trial."""
+
+    def __init__(self, *, error: str, **arguments: object) -> None:
+        super().__init__(**arguments)  # type: ignore[arg-type]
+        self.error = error
+
+    def setup(self) -> None:
+        """Report what is wrong; the other tasks still run."""
+        pytest.fail(self.error, pytrace=False)
+
+
+def _nothing() -> None: ...
+
+
+def collect_directory(path: Path, parent: pytest.Collector) -> TaskDirectory | None:
+    """The collector for a directory if it is a task's."""
+    return TaskDirectory.from_parent(parent, path=path) if is_task_directory(path) else None
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Give a test that uses ``task`` or ``sandbox`` its plans: tasks, headrooms and samples."""
+    config, definition = metafunc.config, metafunc.definition
+    try:
+        marked = _demand_of(definition)
+        cases = (
+            _task_cases(config, marked)
+            if "task" in metafunc.fixturenames
+            else _plain_cases(config, definition.name, marked)
+        )
+    except QuantityError as error:
+        raise pytest.Collector.CollectError(f"{definition.nodeid}: {error}") from None
+    metafunc.parametrize("reseval_plan", cases)
+
+
+def _task_cases(config: pytest.Config, marked: Demand) -> list[object]:
+    patterns = run_of(config).settings.tasks
+    directories = sorted(
+        {
+            path
+            for pattern in patterns
+            for path in config.rootpath.glob(pattern)
+            if is_task_directory(path)
+        }
+    )
+    if not directories:
+        raise pytest.Collector.CollectError(
+            "the task fixture needs tasks: set the ini option reseval_tasks to glob patterns of "
+            f"task directories below {config.rootpath} (now: {', '.join(patterns) or 'unset'})"
+        )
+    cases: list[object] = []
+    for directory in directories:
+        try:
+            task = load_task(directory / TASK_FILE, os.environ)
+            demand = demand_of_task(task) if marked == Demand() else marked
+            for plan in _plans(config, task.name, task, demand, task.environment):
+                marks = _resolved_marks(plan)
+                if task.unsupported:
+                    marks.append(pytest.mark.skip(reason=task.unsupported))
+                cases.append(pytest.param(plan, id=f"{task.name}-{plan.key}", marks=marks))
+        except TaskError as error:
+            cases.append(pytest.param(error, id=f"{directory.name}-load"))
+    return cases
+
+
+def _plain_cases(config: pytest.Config, name: str, demand: Demand) -> list[object]:
+    environment = Environment(
+        image=run_of(config).settings.image,
+        dockerfile=None,
+        context=None,
+        build_timeout=600.0,
+        env={},
+        workdir=None,
+        network=True,
+        healthcheck=None,
+    )
+    return [
+        pytest.param(plan, id=plan.key, marks=_resolved_marks(plan))
+        for plan in _plans(config, name, None, demand, environment)
+    ]
+
+
+def _demand_of(definition: pytest.Item) -> Demand:
+    given: dict[str, dict[str, object]] = {"memory": {}, "cpu": {}}
+    for name, arguments in given.items():
+        mark = definition.get_closest_marker(name)
+        if mark is None:
+            continue
+        if mark.args:
+            raise QuantityError(f"marker {name}{mark.args!r}: name its arguments guarantee, limit")
+        arguments.update(mark.kwargs)
+    return demand_of_marks(given["memory"], given["cpu"])
+
+
+def _plans(
+    config: pytest.Config,
+    name: str,
+    task: Task | None,
+    demand: Demand,
+    environment: Environment,
+) -> list[TrialPlan]:
+    settings = run_of(config).settings
+    sweep = Sweep(settings.headroom, settings.headroom_typed, settings.samples)
+    defaults = Defaults(settings.default_memory, settings.default_cpu, settings.pids_limit)
+    return list(plans(name, task, demand, environment, sweep, defaults))
+
+
+def _resolved_marks(plan: TrialPlan) -> list[pytest.MarkDecorator]:
+    resources = plan.resources
+    return [
+        pytest.mark.memory(guarantee=resources.memory_guarantee, limit=resources.memory_limit),
+        pytest.mark.cpu(guarantee=resources.cpu_guarantee, limit=resources.cpu_limit),
+    ]
+
+
+def too_large(items: Sequence[pytest.Item], memory: int, cores: float) -> list[str]:
+    """A sentence for each task whose guarantee is beyond the host's budget (bytes, cores)."""
+    sentences: dict[str, None] = {}
+    for item in items:
+        plan = item.stash.get(PLAN, None)
+        if plan is None:
+            continue
+        origin = f"{plan.task.file}: " if plan.task else ""
+        who = f"{origin}{plan.name}"
+        asked = plan.resources
+        if asked.memory_guarantee > memory:
+            sentences[
+                f"{who}: the memory guarantee of {format_memory(asked.memory_guarantee)} is larger "
+                f"than the {format_memory(memory)} that this host can promise"
+            ] = None
+        if asked.cpu_guarantee > cores:
+            sentences[
+                f"{who}: the cpu guarantee of {asked.cpu_guarantee:g} cores is larger than the "
+                f"{cores:g} that this host can promise"
+            ] = None
+    return list(sentences)
+
+
+def check_items(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put every parametrized test's plan on its item, and refuse what can never be admitted.
+
+    Raises pytest.UsageError; an xdist worker sends its controller a failed collection report, from
+    which the controller raises it (``xdist.Distribution``), and runs nothing.
+    """
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        plan = callspec.params.get("reseval_plan") if callspec else None
+        if isinstance(plan, TrialPlan):
+            item.stash[PLAN] = plan
+    if config.option.collectonly:
+        return
+    budget = run_of(config).budget
+    sentences = too_large(items, budget.memory, budget.cores)
+    if not sentences:
+        return
+    message = "\n".join(sentences)
+    if run_of(config).is_controller:
+        raise pytest.UsageError(message)
+    items.clear()
+    config.hook.pytest_collectreport(
+        report=pytest.CollectReport(
+            nodeid="", outcome="failed", longrepr=message, result=[], reseval_refusal=True
+        )
+    )

@@ -1,0 +1,278 @@
+"""From evidence to verdict: one pure function over facts that the agent's code cannot forge.
+
+The table it implements, row by row, is in ``docs/outcomes.md``; the first row that applies decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from pytest_reseval.engines.base import Enforced
+from pytest_reseval.resources import MIB, Resources, format_memory
+
+PASS_MARK = 1.0
+"""The reward at and above which a task counts as solved."""
+
+RESIDUE_SLACK = 16 * MIB
+"""Bytes a sandbox may keep charged after the agent before its verifier's OOM is the agent's doing.
+
+An idle sandbox costs 4 to 15 MB by itself.
+"""
+
+_AT_THE_LIMIT = 0.98
+"""Fraction of the limit from which a high-water mark counts as having reached it.
+
+Cgroup v1 has no counter of limits hit; charges come in batches, so the mark stops just short.
+"""
+
+PhaseName = Literal["agent", "verifier", "test"]
+OomPolicy = Literal["infra-error", "failed"]
+
+
+class Outcome(StrEnum):
+    """The three ways a trial can end."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INFRA_ERROR = "infra-error"
+
+
+class Cause(StrEnum):
+    """Why a trial ended as it did."""
+
+    SOLVED = "solved"
+    IMAGE_BUILD = "image-build"
+    IMAGE_PULL = "image-pull"
+    START = "start"
+    HEALTHCHECK = "healthcheck"
+    ENFORCEMENT_MISMATCH = "enforcement-mismatch"
+    GUARANTEE_UNMET = "guarantee-unmet"
+    ENGINE_LOST = "engine-lost"
+    SANDBOX_LOST = "sandbox-lost"
+    OOM_LIMIT = "oom-limit"
+    OOM_HOST = "oom-host"
+    PIDS_LIMIT = "pids-limit"
+    VERIFIER_OOM = "verifier-oom"
+    VERIFIER_TIMEOUT = "verifier-timeout"
+    VERIFIER_INCOMPLETE = "verifier-incomplete"
+    WORKER_CRASH = "worker-crash"
+    AGENT_SERVICE = "agent-service"
+    AGENT_TIMEOUT = "agent-timeout"
+    AGENT_ERROR = "agent-error"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something outside the agent that ended the trial early, told by an engine or the harness."""
+
+    cause: Cause
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseFacts:
+    """What was measured between the beginning and the end of one phase.
+
+    Bytes and seconds; counters are differences over the phase; None where there is no such figure.
+    """
+
+    name: PhaseName
+    started: float
+    """Seconds from the beginning of the trial."""
+    seconds: float
+    exit_code: int | None
+    timed_out: bool
+    peak: int | None
+    peak_source: Literal["kernel", "sampled"]
+    nonreclaimable_peak: int | None
+    """Sampled: a lower bound of the true need, where ``peak`` is an upper bound."""
+    cache_saturated: bool
+    """The peak reached the limit by page cache, with no kill: not an OOM, and no true need."""
+    residue: int | None
+    """Non-reclaimable bytes charged when the phase began, beyond those of the idle sandbox."""
+    oom: int | None
+    oom_kill: int | None
+    cpu_seconds: float | None
+    throttled_seconds: float | None
+    throttled_periods: int | None
+    pids_max_events: int | None
+    memory_pressure_seconds: float | None
+    cpu_pressure_seconds: float | None
+    output_tail: str = ""
+    """The end of what the phase printed; for people, never for verdicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Facts gathered during a trial."""
+
+    resources: Resources
+    enforced: Enforced | None
+    fault: Fault | None = None
+    phases: tuple[PhaseFacts, ...] = ()
+    reward: float | None = None
+    reward_problem: str | None = None
+    """Why no reward could be read, when the verifier ran."""
+
+    def phase(self, name: PhaseName) -> PhaseFacts | None:
+        """The facts of one phase; None when it was not reached."""
+        return next((phase for phase in self.phases if phase.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a trial with its cause and one sentence for people."""
+
+    outcome: Outcome
+    cause: Cause
+    message: str
+
+
+_BEFORE_THE_AGENT = (
+    Cause.IMAGE_BUILD,
+    Cause.IMAGE_PULL,
+    Cause.START,
+    Cause.HEALTHCHECK,
+    Cause.ENFORCEMENT_MISMATCH,
+    Cause.GUARANTEE_UNMET,
+)
+_LOST = (Cause.ENGINE_LOST, Cause.SANDBOX_LOST)
+
+
+def classify(evidence: Evidence, oom_policy: OomPolicy = "infra-error") -> Verdict:
+    """The verdict of a trial: the first row of the outcome table that applies."""
+    fault = evidence.fault
+    if evidence.reward is not None and evidence.reward >= PASS_MARK:
+        return Verdict(Outcome.PASSED, Cause.SOLVED, f"reward {evidence.reward:g}")
+    if fault and fault.cause in (*_BEFORE_THE_AGENT, *_LOST):
+        return _infra(fault.cause, fault.detail)
+    return (
+        _agent_killed(evidence, oom_policy)
+        or _pids_exhausted(evidence)
+        or _verifier_unfit(evidence)
+        or (_infra(fault.cause, fault.detail) if fault else None)
+        or _agent_judged(evidence)
+    )
+
+
+def _infra(cause: Cause, message: str) -> Verdict:
+    return Verdict(Outcome.INFRA_ERROR, cause, message)
+
+
+def _agent_killed(evidence: Evidence, oom_policy: OomPolicy) -> Verdict | None:
+    for phase in evidence.phases:
+        if phase.name == "verifier" or not phase.oom_kill:
+            continue
+        if not _reached_own_limit(phase, evidence.resources):
+            return _infra(Cause.OOM_HOST, _host_ran_out(phase, evidence.resources))
+        limit = evidence.resources.memory_limit
+        message = (
+            f"the kernel killed {_processes(phase.oom_kill)} in the {phase.name} phase at the "
+            f"limit of {format_memory(limit or 0)}"
+        )
+        outcome = Outcome.FAILED if oom_policy == "failed" else Outcome.INFRA_ERROR
+        return Verdict(outcome, Cause.OOM_LIMIT, message)
+    return None
+
+
+def _reached_own_limit(phase: PhaseFacts, resources: Resources) -> bool:
+    """Whether a kill came from the sandbox's own limit rather than from the host or a parent.
+
+    Cgroup v2 counts its own limit in ``oom`` of ``memory.events`` (kernel document cgroup-v2,
+    "memory.events"); v1 has no such counter, there the high-water mark tells.
+    """
+    if resources.memory_limit is None:
+        return False
+    if phase.oom is not None:
+        return phase.oom > 0
+    return phase.peak is None or phase.peak >= _AT_THE_LIMIT * resources.memory_limit
+
+
+def _host_ran_out(phase: PhaseFacts, resources: Resources) -> str:
+    peak = phase.peak or 0
+    side = (
+        "below its guarantee: a broken promise of this host"
+        if peak <= resources.memory_guarantee
+        else "beyond its guarantee but below its limit"
+    )
+    return (
+        f"the host killed {_processes(phase.oom_kill or 0)} in the {phase.name} phase while the "
+        f"sandbox, at {format_memory(peak)}, was {side}"
+    )
+
+
+def _pids_exhausted(evidence: Evidence) -> Verdict | None:
+    for phase in evidence.phases:
+        if phase.pids_max_events:
+            return _infra(
+                Cause.PIDS_LIMIT,
+                f"{phase.pids_max_events} forks were refused in the {phase.name} phase at the "
+                f"limit of {evidence.resources.pids_limit} processes",
+            )
+    return None
+
+
+def _verifier_unfit(evidence: Evidence) -> Verdict | None:
+    """The rows in which the verifier could not do its work through no fault of the agent."""
+    verifier = evidence.phase("verifier")
+    if verifier is None:
+        return None
+    if verifier.oom_kill:
+        if not _reached_own_limit(verifier, evidence.resources):
+            return _infra(Cause.OOM_HOST, _host_ran_out(verifier, evidence.resources))
+        if _left_too_much(verifier, evidence.resources):
+            return None
+        return _infra(
+            Cause.VERIFIER_OOM,
+            f"the kernel killed {_processes(verifier.oom_kill)} of the verifier at the limit of "
+            f"{format_memory(evidence.resources.memory_limit or 0)}",
+        )
+    if verifier.timed_out:
+        return _infra(
+            Cause.VERIFIER_TIMEOUT, f"the verifier was stopped after {verifier.seconds:.0f} s"
+        )
+    if evidence.reward is None:
+        return _infra(
+            Cause.VERIFIER_INCOMPLETE,
+            evidence.reward_problem or "the verifier ended without a reward",
+        )
+    return None
+
+
+def _left_too_much(verifier: PhaseFacts, resources: Resources) -> bool:
+    """Whether memory the agent left charged ate into the guarantee that the verifier had."""
+    if resources.memory_limit is None or verifier.residue is None:
+        return False
+    return resources.memory_limit - verifier.residue + RESIDUE_SLACK < resources.memory_guarantee
+
+
+def _agent_judged(evidence: Evidence) -> Verdict:
+    agent = evidence.phase("agent")
+    verifier = evidence.phase("verifier")
+    if agent and agent.timed_out:
+        return Verdict(
+            Outcome.FAILED,
+            Cause.AGENT_TIMEOUT,
+            f"the agent was stopped after {agent.seconds:.0f} s",
+        )
+    if agent and agent.exit_code:
+        return Verdict(
+            Outcome.FAILED, Cause.AGENT_ERROR, f"the agent ended with exit code {agent.exit_code}"
+        )
+    if verifier and verifier.oom_kill:
+        return Verdict(
+            Outcome.FAILED,
+            Cause.WRONG,
+            f"the verifier was killed for want of memory: the agent had left "
+            f"{format_memory(verifier.residue or 0)} charged",
+        )
+    if evidence.reward is None:
+        return Verdict(Outcome.FAILED, Cause.WRONG, "no reward")
+    return Verdict(Outcome.FAILED, Cause.WRONG, f"reward {evidence.reward:g}, below {PASS_MARK:g}")
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count} processes"

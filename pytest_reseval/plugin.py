@@ -1,0 +1,137 @@
+"""pytest's hooks: declared and wired here, decided elsewhere.
+
+In a project that does not use the plugin they do nothing, and nothing costly is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from pytest_reseval import hooks, options
+from pytest_reseval.controller import Controller
+from pytest_reseval.fixtures import reseval_plan, reseval_record, sandbox, task
+from pytest_reseval.run import close_run
+from pytest_reseval.tally import status
+
+__all__ = ["reseval_plan", "reseval_record", "sandbox", "task"]
+
+_ACTIVE = pytest.StashKey[bool]()
+_CONTROLLER = pytest.StashKey[Controller]()
+
+_MARKERS = (
+    "memory(guarantee, limit): memory that a sandbox is promised, and where it is stopped; "
+    "'512MiB', '2G' or bytes",
+    "cpu(guarantee, limit): cores that a sandbox is promised, and where it is throttled",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.declare(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(hooks)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    from pytest_reseval import isolation
+
+    paths = isolation.named_paths(early_config)
+    typed = early_config.known_args_namespace
+    active = options.any_given(early_config, typed) or isolation.names_a_task(paths)
+    early_config.stash[_ACTIVE] = active
+    if active:
+        isolation.refuse_what_lies_in_a_task(early_config, paths)
+        typed.file_or_dir = isolation.conftest_anchors(paths)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+    if not hasattr(config, "workerinput"):
+        controller = config.stash[_CONTROLLER] = Controller(config)
+        if _is_active(config):
+            controller.check()
+
+
+def _is_active(config: pytest.Config) -> bool:
+    return config.stash.get(_ACTIVE, False)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    controller = session.config.stash.get(_CONTROLLER, None)
+    if controller and _is_active(session.config) and not session.config.option.collectonly:
+        controller.begin()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    controller = config.stash.get(_CONTROLLER, None)
+    return controller.header() if controller else []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if not _is_active(parent.config):
+        return None
+    from pytest_reseval.collection import collect_directory
+
+    return collect_directory(path, parent)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "reseval_plan" in metafunc.fixturenames:
+        from pytest_reseval.collection import parametrize
+
+        parametrize(metafunc)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    if any("reseval_plan" in getattr(item, "fixturenames", ()) for item in items):
+        from pytest_reseval.collection import check_items
+
+        check_items(session, config, items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if "reseval_plan" in getattr(item, "fixturenames", ()):
+        from pytest_reseval.verdicts import attach
+
+        attach(item, call, report)
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> object:
+    return status(report)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    controller = session.config.stash.get(_CONTROLLER, None)
+    if controller:
+        controller.end(session)
+    result = yield
+    if controller:
+        controller.enrich_junit()
+    return result
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    controller = terminalreporter.config.stash.get(_CONTROLLER, None)
+    if controller:
+        controller.summarize(terminalreporter)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    close_run(config)

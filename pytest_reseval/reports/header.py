@@ -1,0 +1,23 @@
+"""The terms of a run, printed before anything runs."""
+
+from __future__ import annotations
+
+from pytest_reseval.records import Manifest
+from pytest_reseval.resources import format_memory
+
+
+def header(manifest: Manifest) -> list[str]:
+    """A few lines for pytest's header."""
+    engine, options = manifest.engine, manifest.options
+    facts = [f"{engine.name} {engine.version} ({manifest.engine_choice})"]
+    if engine.cgroup_version:
+        facts.append(f"cgroup v{engine.cgroup_version}")
+    if engine.storage_driver:
+        facts.append(engine.storage_driver)
+    lines = [
+        f"reseval: engine {', '.join(facts)}",
+        f"reseval: headroom {options['headroom']}; samples {options['samples']}; "
+        f"agent {manifest.agent}; admission by {options['admission']}, "
+        f"{format_memory(manifest.budget_memory)} and {manifest.budget_cores:g} cores to promise",
+    ]
+    return lines + [f"reseval: {note}" for note in engine.notes]

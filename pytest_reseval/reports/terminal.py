@@ -1,0 +1,206 @@
+"""The summary at the end of a run, as text: a pure function from records to lines."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabulate import tabulate
+
+from pytest_reseval.outcomes import Outcome
+from pytest_reseval.records import Manifest, TrialRecord
+from pytest_reseval.resources import format_memory
+from pytest_reseval.statistics import wilson_interval
+
+_NEAR = 0.9
+"""Fraction of the guarantee from which a peak is worth showing."""
+
+_MOST_ROWS = 12
+"""Rows of the table of peaks; the records have the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the summary and how it is coloured, in the words of pytest's terminal writer."""
+
+    text: str
+    markup: tuple[str, ...] = ()
+
+
+def summary(
+    records: Sequence[TrialRecord],
+    manifest: Manifest | None,
+    not_run: int,
+    selected: int,
+    trials_file: Path,
+    width: int,
+) -> list[Line]:
+    """Everything the summary says, for a terminal of ``width`` columns."""
+    lines = [Line(text) for text in _enforcement(records, manifest, width)]
+    lines += [Line(""), *_outcomes(records)]
+    lines += _causes(records, width)
+    lines += _peaks(records, width)
+    if not_run:
+        lines += [Line(""), Line(f"not run: {not_run} of {selected}", ("yellow", "bold"))]
+    lines += [
+        Line(""),
+        Line(f"records  {trials_file}"),
+        Line(f"more     python -m json.tool --json-lines {shlex.quote(str(trials_file))}"),
+    ]
+    return lines
+
+
+def _enforcement(
+    records: Sequence[TrialRecord], manifest: Manifest | None, width: int
+) -> list[str]:
+    enforced = [record.evidence.enforced for record in records if record.evidence.enforced]
+    by = Counter(limits.by for limits in enforced)
+    figures = []
+    if manifest is not None:
+        engine = manifest.engine
+        figures.append(f"engine {engine.name} {engine.version}")
+        if engine.cgroup_version:
+            figures.append(f"cgroup v{engine.cgroup_version}")
+        figures.append(f"agent {manifest.agent}")
+    for kind, count in by.most_common():
+        words = {
+            "cgroup": "limits read back from the kernel",
+            "watchdog": "limits by a polling watchdog",
+            "api": "limits as the engine tells them",
+        }[kind]
+        figures.append(f"{words} in {count} of {len(records)} sandboxes")
+    return _wrapped(figures, " · ", width)
+
+
+def _outcomes(records: Sequence[TrialRecord]) -> list[Line]:
+    rows = []
+    for configuration in _configurations(records):
+        mine = [record for record in records if record.configuration == configuration]
+        count = Counter(record.outcome for record in mine)
+        passed, failed, infra = (count[outcome] for outcome in Outcome)
+        low, high = wilson_interval(passed / len(mine), len({record.task for record in mine}))
+        graded = f"{passed / (passed + failed):.0%}" if passed + failed else "-"
+        rows.append(
+            [
+                configuration,
+                len(mine),
+                passed,
+                failed,
+                infra,
+                f"{passed / len(mine):.0%}",
+                f"{low * 100:.0f}-{high:.0%}",
+                graded,
+                f"{(passed + infra) / len(mine):.0%}",
+            ]
+        )
+    header = ["headroom", "trials", *Outcome, "score", "95%", "graded", "at most"]
+    first, *rest = _table(header, rows, right=range(1, 9))
+    return [Line(first, ("bold",)), *(Line(text) for text in rest)]
+
+
+def _causes(records: Sequence[TrialRecord], width: int) -> list[Line]:
+    lines = []
+    for outcome, colour in ((Outcome.INFRA_ERROR, "yellow"), (Outcome.FAILED, "red")):
+        mine = [record for record in records if record.outcome is outcome]
+        if not mine:
+            continue
+        lines += [Line(""), Line(f"{outcome} by cause", ("bold",))]
+        for cause, count in Counter(record.cause for record in mine).most_common():
+            trials = [_trial(record) for record in mine if record.cause is cause]
+            lines.append(Line(_listing(f"  {count:4} {cause:<20} ", trials, width), (colour,)))
+    return lines
+
+
+def _peaks(records: Sequence[TrialRecord], width: int) -> list[Line]:
+    rows = []
+    for task in dict.fromkeys(record.task for record in records):
+        mine = [record for record in records if record.task == task and record.peak is not None]
+        if not mine:
+            continue
+        top = max(mine, key=lambda record: record.peak or 0)
+        guarantee = top.evidence.resources.memory_guarantee
+        peak = top.peak or 0
+        if peak < _NEAR * guarantee:
+            continue
+        killed = dict.fromkeys(
+            record.configuration for record in mine if record.cause in ("oom-limit", "oom-host")
+        )
+        cached = any(phase.cache_saturated for phase in top.evidence.phases)
+        notes = []
+        if killed:
+            notes.append("OOM at " + ", ".join(killed))
+        if cached:
+            notes.append("page cache")
+        rows.append(
+            (
+                peak / guarantee,
+                [
+                    task,
+                    format_memory(guarantee),
+                    format_memory(peak),
+                    f"{peak / guarantee:.1f}x",
+                    top.configuration,
+                    "; ".join(notes),
+                ],
+            )
+        )
+    if not rows:
+        return []
+    rows.sort(key=lambda row: -row[0])
+    header = ["  task", "guarantee", "peak", "peak/guarantee", "under", ""]
+    shown = [["  " + cells[0], *cells[1:]] for _, cells in rows[:_MOST_ROWS]]
+    lines = [Line(""), Line("peaks near or above the guarantee", ("bold",))]
+    lines += [Line(text[:width].rstrip()) for text in _table(header, shown, right=(1, 2, 3))]
+    if len(rows) > _MOST_ROWS:
+        lines.append(Line(f"  and {len(rows) - _MOST_ROWS} more"))
+    return lines
+
+
+def _table(
+    header: Sequence[str], rows: Sequence[Sequence[object]], right: Iterable[int]
+) -> list[str]:
+    aligned = ["right" if column in set(right) else "left" for column in range(len(header))]
+    text = tabulate(
+        rows,
+        header,
+        tablefmt="plain",
+        colalign=aligned,
+        headersalign=aligned,
+        disable_numparse=True,
+        preserve_whitespace=True,
+    )
+    return text.splitlines()
+
+
+def _configurations(records: Sequence[TrialRecord]) -> list[str]:
+    """In the order in which they were first seen."""
+    return list(dict.fromkeys(record.configuration for record in records))
+
+
+def _trial(record: TrialRecord) -> str:
+    return f"{record.task}[{record.configuration}-s{record.sample}]"
+
+
+def _listing(start: str, names: Sequence[str], width: int) -> str:
+    """As many names as fit in one line, and how many do not."""
+    text = start
+    for index, name in enumerate(names):
+        rest = len(names) - index
+        more = f" +{rest}"
+        if index and len(text) + len(name) + 2 + len(more) > width:
+            return text + more
+        text += (", " if index else "") + name
+    return text
+
+
+def _wrapped(parts: Sequence[str], joint: str, width: int) -> list[str]:
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(joint) + len(part) <= width:
+            lines[-1] += joint + part
+        else:
+            lines.append(part)
+    return lines

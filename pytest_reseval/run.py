@@ -1,0 +1,175 @@
+"""One test run as one process sees it: its settings, its identity and, once needed, its harness."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from pytest_reseval import options
+
+if TYPE_CHECKING:
+    from pytest_reseval.admission import Budget
+    from pytest_reseval.agents.base import Agent
+    from pytest_reseval.engines.base import Engine
+    from pytest_reseval.harness import Harness
+    from pytest_reseval.records import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the controller decides for all its workers; plain builtins, so that it can travel."""
+
+    run: str
+    directory: str
+    engine: str | None = None
+    """The engine that was chosen; None while nothing has needed one."""
+    budget_memory: int = 0
+    budget_cores: float = 0.0
+
+
+class Run:
+    """Made once in every process; everything costly in it is made when first used."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        workerinput = getattr(config, "workerinput", None)
+        self.worker: str = workerinput["workerid"] if workerinput else "main"
+        self._given = Identity(**workerinput["reseval"]) if workerinput else None
+
+    @property
+    def is_controller(self) -> bool:
+        """True in the process that writes the reports: the only one, or xdist's controller."""
+        return self._given is None
+
+    @cached_property
+    def settings(self) -> options.Settings:
+        """What the user chose. Raises pytest.UsageError for what cannot be meant."""
+        return options.resolve(self.config)
+
+    @cached_property
+    def _fresh(self) -> Identity:
+        now = datetime.now(UTC)
+        name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        directory = self.settings.results or self.config.rootpath / "reseval-runs" / name
+        return Identity(run=name, directory=str(directory))
+
+    def identity(self) -> Identity:
+        """The run's name and folder, and the engine if one was chosen by now."""
+        if self._given is not None:
+            return self._given
+        if not self.has_engine:
+            return self._fresh
+        return Identity(
+            self._fresh.run,
+            self._fresh.directory,
+            self.engine.info.name,
+            self.budget.memory,
+            self.budget.cores,
+        )
+
+    def to_worker(self) -> dict[str, object]:
+        """The identity as xdist sends it to a worker."""
+        return asdict(self.identity())
+
+    @cached_property
+    def directory(self) -> RunDirectory:
+        """Where records go."""
+        from pytest_reseval.records import RunDirectory
+
+        return RunDirectory(Path(self.identity().directory))
+
+    @cached_property
+    def chosen(self) -> tuple[Engine, str]:
+        """The engine, and why it is this one. Raises pytest.UsageError when it cannot be used."""
+        from pytest_reseval.engines import choose
+        from pytest_reseval.engines.base import EngineUnavailable
+
+        asked = (self._given and self._given.engine) or self.settings.engine
+        try:
+            return choose(asked)
+        except EngineUnavailable as error:
+            raise pytest.UsageError(f"--reseval-engine={asked}: {error}") from None
+
+    @property
+    def has_engine(self) -> bool:
+        """Whether anything has needed an engine yet."""
+        return "chosen" in self.__dict__
+
+    @property
+    def engine(self) -> Engine:
+        """Where this run's sandboxes are."""
+        return self.chosen[0]
+
+    @cached_property
+    def budget(self) -> Budget:
+        """What may be promised on the engine's host, in bytes and cores."""
+        from pytest_reseval.admission import Budget
+        from pytest_reseval.harness import budget_of
+
+        if self._given is not None and self._given.engine is not None:
+            return Budget(self._given.budget_memory, self._given.budget_cores)
+        return budget_of(self.engine.info, self.settings.reserve_memory)
+
+    @cached_property
+    def agent(self) -> Agent:
+        """Who solves the tasks. Raises pytest.UsageError for a name that nobody knows."""
+        from pytest_reseval.agents import builtin_agent
+
+        name = self.settings.agent
+        agent = builtin_agent(name) or self.config.hook.pytest_reseval_agent(
+            name=name, config=self.config
+        )
+        if agent is None:
+            raise pytest.UsageError(
+                f"--reseval-agent={name}: unknown agent; choose oracle, nop or cmd:COMMAND, or "
+                "answer this name in a conftest's pytest_reseval_agent hook"
+            )
+        return cast("Agent", agent)
+
+    @cached_property
+    def harness(self) -> Harness:
+        """What this process's trials share."""
+        from pytest_reseval.admission import Ledger, default_directory
+        from pytest_reseval.cgroups.sampler import Sampler
+        from pytest_reseval.harness import Harness
+
+        settings = self.settings
+        return Harness(
+            engine=self.engine,
+            ledger=Ledger(settings.ledger or default_directory(), self.budget),
+            agent=self.agent,
+            sampler=Sampler(),
+            directory=self.directory,
+            run=self.identity().run,
+            worker=self.worker,
+            admission=settings.admission,
+            oom_policy=settings.oom,
+            timeout_scale=settings.timeout_scale,
+        )
+
+    def close(self) -> None:
+        """Let go of the engine, if one was used."""
+        if self.has_engine:
+            self.engine.close()
+
+
+_RUN = pytest.StashKey[Run]()
+
+
+def run_of(config: pytest.Config) -> Run:
+    """The run that this configuration belongs to."""
+    if _RUN not in config.stash:
+        config.stash[_RUN] = Run(config)
+    return config.stash[_RUN]
+
+
+def close_run(config: pytest.Config) -> None:
+    """Let go of what the run used, if it used anything."""
+    if _RUN in config.stash:
+        config.stash[_RUN].close()

@@ -1,0 +1,66 @@
+"""All verdicts of a run, gathered where the reports come together, and the exit status they make.
+
+Light on purpose: it counts in every project that has the plugin installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+INFRA_ONLY = 75
+"""Exit status when the only non-passes are infra-errors: EX_TEMPFAIL of sysexits.h, try again."""
+
+_INFRA_ERROR = "infra-error"
+
+
+def carried(report: object) -> Mapping[str, Any] | None:
+    """The record, as plain builtins, that a report carries if it is the verdict of a trial."""
+    plain: Mapping[str, Any] | None = getattr(report, "reseval", None)
+    return plain
+
+
+def status(report: object) -> tuple[str, str, tuple[str, Mapping[str, bool]]] | None:
+    """Category, letter and word of an infra-error; None leaves all else to pytest."""
+    record = carried(report)
+    if record is None or record["outcome"] != _INFRA_ERROR:
+        return None
+    return _INFRA_ERROR, "I", (f"INFRA-ERROR ({record['cause']})", {"yellow": True})
+
+
+class Tally:
+    """Counts reports as they come."""
+
+    def __init__(self) -> None:
+        self.verdicts: list[Mapping[str, Any]] = []
+        self.selected = 0
+        """Items that were to be run."""
+        self._seen: set[str] = set()
+        self._other_failures = 0
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Count one report."""
+        self._seen.add(report.nodeid)
+        verdict = carried(report)
+        if verdict is not None:
+            self.verdicts.append(verdict)
+        if report.failed and (verdict is None or verdict["outcome"] != _INFRA_ERROR):
+            self._other_failures += 1
+
+    @property
+    def done(self) -> int:
+        """Items that were reported."""
+        return len(self._seen)
+
+    @property
+    def not_run(self) -> int:
+        """Items that were selected and never reported."""
+        return max(0, self.selected - self.done)
+
+    def exit_status(self, native: int) -> int:
+        """pytest's own exit status, but INFRA_ONLY where infra-errors are all that went wrong."""
+        infra = any(verdict["outcome"] == _INFRA_ERROR for verdict in self.verdicts)
+        only_infra = infra and not self._other_failures and native == pytest.ExitCode.TESTS_FAILED
+        return INFRA_ONLY if only_infra else native
