@@ -1,0 +1,4 @@
+#!/bin/sh
+set -eu
+mkdir -p /app
+python3 /solution/sieve.py

@@ -1,0 +1,4 @@
+#!/bin/sh
+set -eu
+cd /app
+python3 build.py
