@@ -1,0 +1,234 @@
+"""The Docker engine: images and containers behind any Docker API on this machine's kernel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
+from pathlib import PurePosixPath
+from typing import Any, Protocol
+
+import psutil
+import requests
+from docker.errors import APIError
+
+from pytest_reseval.cgroups.locate import open_meter, read_limits
+from pytest_reseval.engines.base import (
+    Enforced,
+    EngineInfo,
+    EngineLost,
+    EngineUnavailable,
+    SandboxRequest,
+    StartError,
+)
+from pytest_reseval.engines.docker import images, orphans
+from pytest_reseval.engines.docker.client import (
+    Client,
+    address,
+    engine_answers,
+    reason,
+)
+from pytest_reseval.engines.docker.config import container_config, container_name
+from pytest_reseval.engines.docker.processes import ProcessHandle
+from pytest_reseval.engines.docker.sandbox import DockerSandbox
+from pytest_reseval.tasks.model import Environment, Task
+
+_CONTROLLERS = {
+    "MemoryLimit": "memory limits",
+    "SwapLimit": "swap limits",
+    "CpuCfsQuota": "CPU limits",
+    "CPUShares": "CPU shares",
+    "PidsLimit": "pids limits",
+}
+
+
+class DockerEngine:
+    """Containers behind the Docker API at DOCKER_HOST; see ``Engine``.
+
+    The engine must run on this machine's kernel: limits are read back, memory is measured and
+    commands are killed through the kernel's own files and calls, never on the engine's word.
+    """
+
+    def __init__(self) -> None:
+        """Raises EngineUnavailable with the address that was tried and the reason."""
+        self._client = Client.connect()
+        try:
+            told, version = self._client.info(), self._client.version()
+        except (APIError, requests.RequestException) as error:
+            raise EngineUnavailable(
+                f"the Docker API at {address()} does not describe itself: {error}"
+            ) from error
+        if told["KernelVersion"] != os.uname().release:
+            raise EngineUnavailable(
+                f"the engine at {address()} runs on another kernel ({told['KernelVersion']}), as a "
+                "remote engine and Docker Desktop do; limits could be neither verified nor "
+                "measured. Run this on the engine's own machine"
+            )
+        self._bounds_storage = can_bound_storage(told, psutil.disk_partitions(all=True))
+        self._place = orphans.Place.here()
+        self._owner = orphans.owner_labels(self._place)
+        self.info = engine_info(told, version, bounds_storage=self._bounds_storage)
+
+    def unsupported(self, task: Task) -> str | None:
+        """See ``Engine.unsupported``."""
+        if task.unsupported is not None:
+            return task.unsupported
+        if task.environment.image is None and task.environment.dockerfile is None:
+            return "the task has neither an image nor a Dockerfile"
+        return None
+
+    def prepare(self, name: str, environment: Environment, *, timeout: float | None) -> str:
+        """See ``Engine.prepare``; ``timeout`` is for the whole pull or build."""
+        deadline = images.Deadline(timeout)
+        if environment.image is not None:
+            images.pull(self._client, environment.image, deadline)
+            return environment.image
+        return images.build(self._client, name, environment, deadline)
+
+    def start(self, request: SandboxRequest) -> DockerSandbox:
+        """See ``Engine.start``.
+
+        Keys of ``request.labels`` appear below ``org.pytest-reseval.``, beside those of the owner.
+        """
+        container_id = self._create(request)
+        try:
+            return self._start(container_id, request)
+        except BaseException:
+            with suppress(APIError, EngineLost), engine_answers("removing a sandbox"):
+                orphans.remove_container(self._client, container_id)
+            raise
+
+    def sweep(self) -> list[str]:
+        """Remove what dead runs of this host left behind; answers the names. Raises EngineLost."""
+        return orphans.sweep(self._client, self._place)
+
+    def close(self) -> None:
+        """See ``Engine.close``."""
+        self._client.close()
+
+    def _create(self, request: SandboxRequest) -> str:
+        config = container_config(
+            request,
+            owner=self._owner,
+            host_memory=self.info.memory,
+            bounds_storage=self._bounds_storage,
+        )
+        try:
+            with engine_answers("creating a sandbox"):
+                created = self._client.create_container_from_config(  # type: ignore[no-untyped-call]
+                    config, container_name(request)
+                )
+        except APIError as error:
+            raise StartError(
+                f"sandbox {request.name} cannot be created: {reason(error)}"
+            ) from error
+        return str(created["Id"])
+
+    def _start(self, container_id: str, request: SandboxRequest) -> DockerSandbox:
+        with ExitStack() as opened:
+            try:
+                with engine_answers("starting a sandbox"):
+                    stdin = self._client.hijack(
+                        f"/containers/{container_id}/attach", params={"stream": "1", "stdin": "1"}
+                    )
+                    opened.callback(stdin.close)
+                    self._client.start(container_id)
+                    state = self._client.inspect_container(container_id)["State"]
+            except APIError as error:
+                raise StartError(
+                    f"sandbox {request.name} cannot be started: {reason(error)}"
+                ) from error
+            first_process = _first_process(request, state)
+            opened.callback(first_process.close)
+            limits = read_limits(first_process.pid, name=container_id)
+            meter = open_meter(first_process.pid, name=container_id)
+            if limits is None or meter is None:
+                raise _not_ours(request, first_process)
+            opened.callback(meter.close)
+            first_process.shield_from_oom()
+            storage = request.resources.storage_limit if self._bounds_storage else None
+            enforced = Enforced(by="cgroup", storage_limit=storage, **asdict(limits))
+            sandbox = DockerSandbox(
+                self._client, container_id, stdin, first_process, enforced, meter
+            )
+            opened.pop_all()
+            return sandbox
+
+
+class Mount(Protocol):
+    """What psutil tells of a mounted file system."""
+
+    @property
+    def mountpoint(self) -> str:
+        """Where it is mounted."""
+
+    @property
+    def fstype(self) -> str:
+        """Its type, such as ``xfs``."""
+
+    @property
+    def opts(self) -> str:
+        """Its mount options, separated by commas."""
+
+
+def can_bound_storage(told: Mapping[str, Any], mounts: Iterable[Mount]) -> bool:
+    """True when the storage driver of an ``/info`` answer bounds a container's disk use.
+
+    Docker, "docker run": ``--storage-opt size`` works with btrfs and zfs, and with overlay2 on XFS
+    that is mounted with pquota. ``mounts`` are those of this machine.
+    """
+    if told["Driver"] != "overlay2":
+        return told["Driver"] in ("btrfs", "zfs")
+    root = PurePosixPath(told["DockerRootDir"])
+    above = [mount for mount in mounts if root.is_relative_to(mount.mountpoint)]
+    nearest = max(above, key=lambda mount: len(mount.mountpoint), default=None)
+    if nearest is None or nearest.fstype != "xfs":
+        return False
+    return not {"pquota", "prjquota"}.isdisjoint(nearest.opts.split(","))
+
+
+def engine_info(
+    told: Mapping[str, Any], version: Mapping[str, Any], *, bounds_storage: bool
+) -> EngineInfo:
+    """What ``/info`` and ``/version`` say, in the words of ``EngineInfo``."""
+    notes = []
+    missing = [what for key, what in _CONTROLLERS.items() if told.get(key) is False]
+    if missing:
+        notes.append(f"the engine cannot enforce {', '.join(missing)}")
+    if not bounds_storage:
+        notes.append(f"disk use is not bounded: storage driver {told['Driver']} cannot")
+    if any("rootless" in option for option in told.get("SecurityOptions") or ()):
+        notes.append("the engine is rootless: only delegated controllers are enforced")
+    components = version.get("Components") or [{"Name": "Engine"}]
+    cgroup_version = told.get("CgroupVersion")
+    return EngineInfo(
+        name="docker",
+        version=f"{components[0]['Name']} {version['Version']} (API {version['ApiVersion']})",
+        cgroup_version=int(cgroup_version) if cgroup_version else None,
+        storage_driver=told["Driver"],
+        memory=told["MemTotal"],
+        cores=float(told["NCPU"]),
+        notes=tuple(notes),
+    )
+
+
+def _first_process(request: SandboxRequest, state: Mapping[str, Any]) -> ProcessHandle:
+    pid = state["Pid"]
+    with suppress(ProcessLookupError):
+        if state["Running"] and pid:
+            return ProcessHandle(pid)
+    raise StartError(
+        f"sandbox {request.name} ended at once with exit code {state['ExitCode']}"
+        f" {state['Error']}; the image must hold a POSIX sh"
+    )
+
+
+def _not_ours(request: SandboxRequest, first_process: ProcessHandle) -> Exception:
+    if first_process.ended():
+        return StartError(f"sandbox {request.name} ended at once; the image must hold a POSIX sh")
+    return EngineUnavailable(
+        f"the engine at {address()} runs on this kernel, but its containers' processes and cgroups "
+        "cannot be seen from here, so limits could be neither verified nor measured. Run this "
+        "outside of a container, or in one with the host's pid and cgroup namespaces"
+    )
