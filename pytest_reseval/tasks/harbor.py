@@ -94,6 +94,7 @@ def _environment(document: Document, table: EnvironmentTable, directory: Path) -
         image=image,
         dockerfile=directory / "Dockerfile" if build else None,
         context=directory if build else None,
+        loose_files=_loose_files(directory),
         build_timeout=values.timeout(
             document, table.build_timeout_sec, "environment", "build_timeout_sec"
         ),
@@ -104,6 +105,13 @@ def _environment(document: Document, table: EnvironmentTable, directory: Path) -
         if table.healthcheck is None
         else values.healthcheck(document, table.healthcheck),
     )
+
+
+def _loose_files(directory: Path) -> Path | None:
+    """``environment/`` where it holds no Dockerfile that would copy what it needs by itself."""
+    if not directory.is_dir() or (directory / "Dockerfile").exists():
+        return None
+    return directory if any(directory.iterdir()) else None
 
 
 def _require_script(directory: Path) -> None:
@@ -166,4 +174,6 @@ def _has_steps(table: TaskTable, directory: Path) -> bool:
 def _has_script(directory: Path, name: str) -> bool:
     """True when the script will still be there in a copy of the directory."""
     script = directory / name
-    return script.is_file() and script.resolve().is_relative_to(directory.resolve())
+    return script.is_file() and (
+        not script.is_symlink() or script.resolve().is_relative_to(directory.resolve())
+    )

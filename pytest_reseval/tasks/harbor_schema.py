@@ -150,11 +150,13 @@ class Document:
             raise TaskError(
                 file, "nesting", None, "values are nested too deeply; flatten them"
             ) from None
-        except ValueError as error:
-            place, problem = _syntax_error(error)
-            raise TaskError(
-                file, place, None, f"this is not TOML: {problem}; mend it there"
-            ) from None
+        except tomllib.TOMLDecodeError as error:
+            place, problem = _syntax_error(error, text)
+            mend = f"this is not TOML: {problem}; mend it there"
+            raise TaskError(file, place, None, mend) from None
+        except ValueError:  # more digits than sys.get_int_max_str_digits() allows
+            mend = "it has thousands of digits; write a sensible one"
+            raise TaskError(file, "a number", None, mend) from None
 
     def error(self, *path: str, mend: str) -> TaskError:
         """The error to raise for one key, showing its value as it is written."""
@@ -233,10 +235,10 @@ def dotted(path: _Path) -> str:
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 _EXPECTED = re.compile(r"Expected `(.+)`, got `(.+)`")
-_PLACE = re.compile(r"(.*) \(at (.+)\)", re.DOTALL)
 
 _ENDLESS_KEY = re.compile(
-    r"""(?<![\w-]) (?: (?: [\w-]++ | "[^"\n]*+" | '[^'\n]*+' ) [ \t]*+ \. [ \t]*+ ){64}""",
+    r"""(?<![\w\\-])
+        (?: (?: [\w-]++ | "(?:[^"\\\n]|\\.)*+" | '[^'\n]*+' ) [ \t]*+ \. [ \t]*+ ){64}""",
     re.VERBOSE,
 )
 """tomllib takes memory by the square of a key's parts: 200 kB of ``a.a.a`` take tens of GiB."""
@@ -251,10 +253,13 @@ _KINDS = {
 }
 
 
-def _syntax_error(error: ValueError) -> tuple[str, str]:
-    """Where and what, from tomllib's message; its errors have no attributes before Python 3.14."""
-    match = _PLACE.fullmatch(str(error))
-    return (match[2], match[1]) if match else ("syntax", str(error))
+def _syntax_error(error: tomllib.TOMLDecodeError, text: str) -> tuple[str, str]:
+    """Where and what, from the message: the error has no attributes before Python 3.14."""
+    problem, _, place = str(error).removesuffix(")").rpartition(" (at ")
+    if place == "end of document":
+        line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
+        place = f"line {line}, column {column}"
+    return place, problem
 
 
 def _type_mend(problem: str) -> str:

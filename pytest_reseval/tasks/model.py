@@ -65,6 +65,8 @@ class Environment:
     dockerfile: Path | None
     context: Path | None
     """Directory that is the Dockerfile's build context; set exactly when ``dockerfile`` is."""
+    loose_files: Path | None
+    """Directory whose contents are copied into ``workdir`` when there is nothing to build."""
     build_timeout: float
     env: Mapping[str, str]
     workdir: str | None

@@ -28,16 +28,18 @@ def read_text(file: Path) -> str:
     """
     try:
         with open(file, "rb", opener=_open_at_once) as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise FileFault(file.name, None, f"it is {_kind(mode)}; make it a regular file")
-            content = stream.read(LARGEST_TEXT + 1)
+            found = os.fstat(stream.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                kind = _kind(found.st_mode)
+                raise FileFault(file.name, None, f"it is {kind}; make it a regular file")
+            if found.st_size > LARGEST_TEXT:
+                mend = f"it is larger than {LARGEST_TEXT} bytes; shorten it"
+                raise FileFault(file.name, None, mend)
+            content = stream.read(found.st_size)
     except FileNotFoundError:
         raise FileFault(file.name, None, "there is no such file; write it") from None
     except OSError as error:
         raise FileFault(file.name, None, f"{error.strerror}; make it a file to be read") from None
-    if len(content) > LARGEST_TEXT:
-        raise FileFault(file.name, None, f"it is larger than {LARGEST_TEXT} bytes; shorten it")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -67,35 +69,35 @@ def check_tree(root: Path) -> None:
     A copy of such a link would show a sandbox, or an image, a file of the host. An absolute link is
     refused wherever it leads, since it means another file once it is copied.
     """
-    boundary = Path(os.path.realpath(root))
     try:
         for entry in walk(root):
-            path = os.path.relpath(entry.path, root)
             if entry.is_symlink():
-                _check_link(Path(entry.path), path, boundary)
-            elif not entry.is_dir(follow_symlinks=False) and not entry.is_file(
-                follow_symlinks=False
-            ):
-                kind = _kind(entry.stat(follow_symlinks=False).st_mode)
-                raise FileFault(path, None, f"it is {kind}; remove it from the task")
+                _check_link(Path(entry.path), root)
+            elif not (entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)):
+                path, mode = Path(entry.path), entry.stat(follow_symlinks=False).st_mode
+                raise _fault(path, root, None, f"it is {_kind(mode)}; remove it from the task")
     except OSError as error:
-        path = os.path.relpath(error.filename or root, root)
-        raise FileFault(path, None, f"{error.strerror}; make it readable") from None
+        mend = f"{error.strerror}; make it readable"
+        raise _fault(Path(error.filename or root), root, None, mend) from None
 
 
-def _check_link(link: Path, path: str, boundary: Path) -> None:
-    destination = link.readlink()
-    target = str(destination)
-    if destination.is_absolute():
-        raise FileFault(path, target, "the link is absolute; make it relative, or a plain file")
+def _check_link(link: Path, root: Path) -> None:
+    target = link.readlink()
+    if target.is_absolute():
+        mend = "the link is absolute; make it relative, or a plain file"
+        raise _fault(link, root, str(target), mend)
     try:
-        inside = link.resolve(strict=True).is_relative_to(boundary)
+        inside = link.resolve(strict=True).is_relative_to(root.resolve())
     except (OSError, RuntimeError):  # RuntimeError: a loop, before Python 3.13
-        raise FileFault(path, target, "the link leads nowhere; mend or remove it") from None
+        mend = "the link leads nowhere; mend or remove it"
+        raise _fault(link, root, str(target), mend) from None
     if not inside:
-        raise FileFault(
-            path, target, "the link leads out of the task's directory; copy the file in instead"
-        )
+        mend = "the link leads out of the task's directory; copy the file in instead"
+        raise _fault(link, root, str(target), mend)
+
+
+def _fault(path: Path, root: Path, value: object, mend: str) -> FileFault:
+    return FileFault(str(path.relative_to(root)), value, mend)
 
 
 def _open_at_once(path: str, flags: int) -> int:
