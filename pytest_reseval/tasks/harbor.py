@@ -111,7 +111,7 @@ def _loose_files(directory: Path) -> Path | None:
     """``environment/`` where it holds no Dockerfile that would copy what it needs by itself."""
     if not directory.is_dir() or (directory / "Dockerfile").exists():
         return None
-    return directory if any(directory.iterdir()) else None
+    return directory if {entry.name for entry in directory.iterdir()} - {".gitkeep"} else None
 
 
 def _require_script(directory: Path) -> None:
@@ -137,7 +137,8 @@ def _missing_features(document: Document, table: TaskTable, directory: Path) -> 
         yield "steps"
     if (directory / "trajectory.json").exists():
         yield "trajectory.json"
-    yield from _missing_of_files(directory / "environment")
+    if (directory / "environment" / "docker-compose.yaml").exists():
+        yield "environment/docker-compose.yaml"
     if values.operating_system(document, environment) == "windows":
         yield "environment.os = 'windows'"
     if values.gpus(document, environment) or environment.gpu_types:
@@ -156,15 +157,6 @@ def _missing_features(document: Document, table: TaskTable, directory: Path) -> 
         yield "verifier.environment_mode = 'separate'"
     if table.verifier.collect:
         yield "verifier.collect"
-
-
-def _missing_of_files(environment: Path) -> Iterator[str]:
-    """A compose file; or, without a build file, files to be put into the working directory."""
-    names = {entry.name for entry in environment.iterdir()} if environment.is_dir() else set()
-    if "docker-compose.yaml" in names:
-        yield "environment/docker-compose.yaml"
-    elif "Dockerfile" not in names and names - {".gitkeep"}:
-        yield "files in environment/ without a Dockerfile"
 
 
 def _has_steps(table: TaskTable, directory: Path) -> bool:

@@ -277,11 +277,6 @@ def test_a_host_task_may_have_an_image_as_well(make_task: MakeTask) -> None:
         ("[[environment.mcp_servers]]\nname = 'x'\nurl = 'http://x'", {}, "mcp_servers"),
         ("[environment]\nskills_dir = '/skills'", {}, "skills_dir"),
         ("[environment]\nos = 'Windows'", {"tests/test.sh": None}, "windows"),
-        (
-            "[environment]\ndocker_image = 'ubuntu'",
-            {"environment/Dockerfile": None, "environment/data.csv": "1,2"},
-            "files in environment/",
-        ),
     ],
 )
 def test_what_is_not_built_yet_is_named_and_not_run(
@@ -299,10 +294,22 @@ def test_every_missing_feature_is_named(make_task: MakeTask) -> None:
     )
 
 
-def test_a_kept_empty_environment_directory_has_no_loose_files(make_task: MakeTask) -> None:
-    files = {"environment/Dockerfile": None, "environment/.gitkeep": ""}
-    task = load_task(make_task("[environment]\ndocker_image = 'ubuntu'", files), {})
-    assert task.unsupported is None
+@pytest.mark.parametrize(
+    ("files", "loose"),
+    [
+        ({"environment/Dockerfile": None, "environment/data.csv": "1,2"}, True),
+        ({"environment/data.csv": "1,2"}, False),
+        ({"environment/Dockerfile": None, "environment/.gitkeep": ""}, False),
+        ({"environment/Dockerfile": None}, False),
+    ],
+)
+def test_files_without_a_dockerfile_are_loose(
+    make_task: MakeTask, files: dict[str, str | None], loose: bool
+) -> None:
+    file = make_task("[environment]\ndocker_image = 'ubuntu'", files)
+    environment = load_task(file, {}).environment
+    assert environment.loose_files == (file.parent / "environment" if loose else None)
+    assert environment.context is None
 
 
 def test_canary_lines_are_not_shown_to_agents(make_task: MakeTask) -> None:
