@@ -143,6 +143,7 @@ def _plain_cases(config: pytest.Config, name: str, demand: Demand) -> list[objec
         image=run_of(config).settings.image,
         dockerfile=None,
         context=None,
+        loose_files=None,
         build_timeout=600.0,
         env={},
         workdir=None,

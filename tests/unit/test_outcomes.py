@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_reseval.outcomes import (
+    Cause,
+    Evidence,
+    Fault,
+    OomPolicy,
+    Outcome,
+    PhaseFacts,
+    PhaseName,
+    classify,
+)
+from pytest_reseval.resources import MIB, Resources
+
+GUARANTEE = 128 * MIB
+RESOURCES = Resources(
+    memory_guarantee=GUARANTEE,
+    memory_limit=2 * GUARANTEE,
+    cpu_guarantee=1.0,
+    cpu_limit=2.0,
+    pids_limit=100,
+)
+
+
+def phase(name: PhaseName, **facts: Any) -> PhaseFacts:
+    calm: dict[str, Any] = {
+        "started": 0.0,
+        "seconds": 1.0,
+        "exit_code": 0,
+        "timed_out": False,
+        "peak": 50 * MIB,
+        "peak_source": "kernel",
+        "nonreclaimable_peak": 40 * MIB,
+        "cache_saturated": False,
+        "residue": 0,
+        "oom": None,
+        "oom_kill": 0,
+        "cpu_seconds": 1.0,
+        "throttled_seconds": 0.0,
+        "throttled_periods": 0,
+        "pids_max_events": 0,
+        "memory_pressure_seconds": None,
+        "cpu_pressure_seconds": None,
+    }
+    return PhaseFacts(name=name, **(calm | facts))
+
+
+def evidence(
+    agent: dict[str, Any] | None = None,
+    verifier: dict[str, Any] | None = None,
+    reward: float | None = 0.0,
+    **rest: Any,
+) -> Evidence:
+    phases = (phase("agent", **(agent or {})), phase("verifier", **(verifier or {})))
+    return replace(Evidence(RESOURCES, None, phases=phases, reward=reward), **rest)
+
+
+FAULTS = (
+    Cause.IMAGE_BUILD,
+    Cause.IMAGE_PULL,
+    Cause.START,
+    Cause.HEALTHCHECK,
+    Cause.ENFORCEMENT_MISMATCH,
+    Cause.GUARANTEE_UNMET,
+    Cause.ENGINE_LOST,
+    Cause.SANDBOX_LOST,
+    Cause.WORKER_CRASH,
+    Cause.AGENT_SERVICE,
+)
+KILLED_AT_LIMIT = {"oom_kill": 1, "peak": 2 * GUARANTEE}
+KILLED_FAR_BELOW = {"oom_kill": 1, "peak": GUARANTEE // 2}
+
+ROWS: list[tuple[str, Evidence, Outcome, Cause]] = [
+    ("reward 1", evidence(reward=1.0), Outcome.PASSED, Cause.SOLVED),
+    (
+        "a kill survived on the way",
+        evidence(agent=KILLED_AT_LIMIT, reward=1.0),
+        Outcome.PASSED,
+        Cause.SOLVED,
+    ),
+    ("reward 0", evidence(), Outcome.FAILED, Cause.WRONG),
+    ("reward below the mark", evidence(reward=0.99), Outcome.FAILED, Cause.WRONG),
+    (
+        "the agent ends with an error",
+        evidence(agent={"exit_code": 3}),
+        Outcome.FAILED,
+        Cause.AGENT_ERROR,
+    ),
+    (
+        "exit code 137 without any kill",
+        evidence(agent={"exit_code": 137}),
+        Outcome.FAILED,
+        Cause.AGENT_ERROR,
+    ),
+    (
+        "the agent runs out of time",
+        evidence(agent={"timed_out": True, "exit_code": None}),
+        Outcome.FAILED,
+        Cause.AGENT_TIMEOUT,
+    ),
+    (
+        "v1: killed at the limit",
+        evidence(agent=KILLED_AT_LIMIT),
+        Outcome.INFRA_ERROR,
+        Cause.OOM_LIMIT,
+    ),
+    (
+        "v2: the limit's own counter rose",
+        evidence(agent={"oom_kill": 1, "oom": 1, "peak": GUARANTEE}),
+        Outcome.INFRA_ERROR,
+        Cause.OOM_LIMIT,
+    ),
+    (
+        "v1: killed far below the limit",
+        evidence(agent=KILLED_FAR_BELOW),
+        Outcome.INFRA_ERROR,
+        Cause.OOM_HOST,
+    ),
+    (
+        "v2: killed, but not by its own limit",
+        evidence(agent={"oom_kill": 1, "oom": 0, "peak": 2 * GUARANTEE}),
+        Outcome.INFRA_ERROR,
+        Cause.OOM_HOST,
+    ),
+    (
+        "killed in both phases",
+        evidence(agent=KILLED_AT_LIMIT, verifier=KILLED_AT_LIMIT, reward=None),
+        Outcome.INFRA_ERROR,
+        Cause.OOM_LIMIT,
+    ),
+    (
+        "page cache at the limit without a kill",
+        evidence(agent={"peak": 2 * GUARANTEE, "cache_saturated": True}),
+        Outcome.FAILED,
+        Cause.WRONG,
+    ),
+    (
+        "forks refused",
+        evidence(agent={"pids_max_events": 7}),
+        Outcome.INFRA_ERROR,
+        Cause.PIDS_LIMIT,
+    ),
+    (
+        "verifier killed at the limit",
+        evidence(verifier=KILLED_AT_LIMIT, reward=None),
+        Outcome.INFRA_ERROR,
+        Cause.VERIFIER_OOM,
+    ),
+    (
+        "verifier killed because the agent left the memory full",
+        evidence(verifier=KILLED_AT_LIMIT | {"residue": GUARANTEE + 17 * MIB}, reward=None),
+        Outcome.FAILED,
+        Cause.WRONG,
+    ),
+    (
+        "verifier runs out of time",
+        evidence(verifier={"timed_out": True, "exit_code": None}, reward=None),
+        Outcome.INFRA_ERROR,
+        Cause.VERIFIER_TIMEOUT,
+    ),
+    (
+        "no reward",
+        evidence(reward=None, reward_problem="reward.txt is empty"),
+        Outcome.INFRA_ERROR,
+        Cause.VERIFIER_INCOMPLETE,
+    ),
+    *(
+        (
+            f"fault {cause}",
+            Evidence(RESOURCES, None, fault=Fault(cause, "told")),
+            Outcome.INFRA_ERROR,
+            cause,
+        )
+        for cause in FAULTS
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("facts", "outcome", "cause"),
+    [pytest.param(*row[1:], id=row[0].replace(" ", "-")) for row in ROWS],
+)
+def test_each_row_of_the_table(facts: Evidence, outcome: Outcome, cause: Cause) -> None:
+    verdict = classify(facts)
+    assert (verdict.outcome, verdict.cause) == (outcome, cause)
+    assert verdict.message
+
+
+def test_every_cause_has_a_row() -> None:
+    assert {cause for *_, cause in ROWS} == set(Cause)
+
+
+def test_the_policy_may_call_a_kill_at_the_limit_failed() -> None:
+    verdict = classify(evidence(agent=KILLED_AT_LIMIT), oom_policy="failed")
+    assert (verdict.outcome, verdict.cause) == (Outcome.FAILED, Cause.OOM_LIMIT)
+
+
+def test_the_policy_does_not_touch_a_kill_by_the_host() -> None:
+    assert classify(evidence(agent=KILLED_FAR_BELOW), "failed").outcome is Outcome.INFRA_ERROR
+
+
+def test_a_kill_below_the_guarantee_is_called_a_broken_promise() -> None:
+    assert "broken promise" in classify(evidence(agent=KILLED_FAR_BELOW)).message
+
+
+def test_uncapped_kills_come_from_the_host() -> None:
+    facts = evidence(agent=KILLED_AT_LIMIT)
+    uncapped = replace(facts, resources=replace(RESOURCES, memory_limit=None))
+    assert classify(uncapped).cause is Cause.OOM_HOST
+
+
+counts = st.one_of(st.none(), st.integers(min_value=0, max_value=3))
+sizes = st.one_of(st.none(), st.integers(min_value=0, max_value=1024 * MIB))
+phases = st.builds(
+    phase,
+    st.sampled_from(["agent", "verifier", "test"]),
+    exit_code=st.one_of(st.none(), st.integers(0, 255)),
+    timed_out=st.booleans(),
+    peak=sizes,
+    residue=sizes,
+    oom=counts,
+    oom_kill=counts,
+    pids_max_events=counts,
+    output_tail=st.text(max_size=20),
+)
+all_evidence = st.builds(
+    Evidence,
+    st.sampled_from([RESOURCES, replace(RESOURCES, memory_limit=None, cpu_limit=None)]),
+    st.none(),
+    fault=st.one_of(st.none(), st.builds(Fault, st.sampled_from(FAULTS), st.text(max_size=5))),
+    phases=st.lists(phases, max_size=2).map(tuple),
+    reward=st.one_of(st.none(), st.floats(allow_nan=False)),
+)
+
+
+@given(all_evidence, st.sampled_from(["infra-error", "failed"]))
+def test_every_evidence_has_exactly_one_verdict(facts: Evidence, policy: OomPolicy) -> None:
+    first, second = classify(facts, policy), classify(facts, policy)
+    assert first == second
+    assert (first.outcome is Outcome.PASSED) == (first.cause is Cause.SOLVED)
+
+
+@given(
+    all_evidence,
+    st.text(max_size=40),
+    st.one_of(st.none(), st.integers(0, 255)),
+)
+def test_what_an_agent_prints_or_exits_with_never_excuses_it(
+    facts: Evidence, output: str, exit_code: int | None
+) -> None:
+    forged = replace(
+        facts,
+        phases=tuple(
+            replace(one, output_tail=output, exit_code=exit_code) if one.name == "agent" else one
+            for one in facts.phases
+        ),
+    )
+    if classify(facts).outcome is Outcome.FAILED:
+        assert classify(forged).outcome is Outcome.FAILED
