@@ -25,7 +25,7 @@ from pytest_reseval.plans import (
 from pytest_reseval.records import TrialRecord
 from pytest_reseval.resources import QuantityError, format_memory
 from pytest_reseval.run import run_of
-from pytest_reseval.tasks import TASK_FILE, is_task_directory, load_task
+from pytest_reseval.tasks import load_task, task_file_in
 from pytest_reseval.tasks.model import Environment, Task, TaskError
 from pytest_reseval.verdicts import failure_text
 
@@ -48,7 +48,8 @@ class TaskDirectory(pytest.File):
 
     def collect(self) -> list[TaskFile]:
         """The task file."""
-        return [TaskFile.from_parent(self, path=self.path / TASK_FILE)]
+        file = task_file_in(self.path)
+        return [TaskFile.from_parent(self, path=file)] if file else []
 
 
 class TaskFile(pytest.Module):
@@ -90,7 +91,7 @@ def _nothing() -> None: ...
 
 def collect_directory(path: Path, parent: pytest.Collector) -> TaskDirectory | None:
     """The collector for a directory if it is a task's."""
-    return TaskDirectory.from_parent(parent, path=path) if is_task_directory(path) else None
+    return TaskDirectory.from_parent(parent, path=path) if task_file_in(path) else None
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
@@ -110,23 +111,17 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
 
 def _task_cases(config: pytest.Config, marked: Demand) -> list[object]:
     patterns = run_of(config).settings.tasks
-    directories = sorted(
-        {
-            path
-            for pattern in patterns
-            for path in config.rootpath.glob(pattern)
-            if is_task_directory(path)
-        }
-    )
-    if not directories:
+    directories = {path for pattern in patterns for path in config.rootpath.glob(pattern)}
+    files = sorted(file for directory in directories if (file := task_file_in(directory)))
+    if not files:
         raise pytest.Collector.CollectError(
             "the task fixture needs tasks: set the ini option reseval_tasks to glob patterns of "
             f"task directories below {config.rootpath} (now: {', '.join(patterns) or 'unset'})"
         )
     cases: list[object] = []
-    for directory in directories:
+    for file in files:
         try:
-            task = load_task(directory / TASK_FILE, os.environ)
+            task = load_task(file, os.environ)
             demand = demand_of_task(task) if marked == Demand() else marked
             for plan in _plans(config, task.name, task, demand, task.environment):
                 marks = _resolved_marks(plan)
@@ -134,7 +129,7 @@ def _task_cases(config: pytest.Config, marked: Demand) -> list[object]:
                     marks.append(pytest.mark.skip(reason=task.unsupported))
                 cases.append(pytest.param(plan, id=f"{task.name}-{plan.key}", marks=marks))
         except TaskError as error:
-            cases.append(pytest.param(error, id=f"{directory.name}-load"))
+            cases.append(pytest.param(error, id=f"{file.parent.name}-load"))
     return cases
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_reseval.tasks import LOADERS, is_task_directory
+from pytest_reseval.tasks import is_task_file, task_file_in
 
 
 def named_paths(config: pytest.Config) -> list[Path]:
@@ -32,7 +32,7 @@ def named_paths(config: pytest.Config) -> list[Path]:
 
 def names_a_task(paths: Sequence[Path]) -> bool:
     """Whether a task file or a task directory is among the paths."""
-    return any(path.name in LOADERS or is_task_directory(path) for path in paths)
+    return any(is_task_file(path) or task_file_in(path) for path in paths)
 
 
 def refuse_what_lies_in_a_task(config: pytest.Config, paths: Sequence[Path]) -> None:
@@ -46,7 +46,7 @@ def refuse_what_lies_in_a_task(config: pytest.Config, paths: Sequence[Path]) -> 
             )
     for path in paths:
         home = _task_directory_around(path)
-        if home is not None and path.name not in LOADERS:
+        if home is not None and not is_task_file(path):
             raise pytest.UsageError(
                 f"{path} lies in the task directory {home}, whose files are not run on this host; "
                 f"name {home} itself"
@@ -69,18 +69,18 @@ def _starting_points(path: Path) -> Iterator[Path]:
         yield path.parent
         return
     yield path
-    if not is_task_directory(path):
+    if not task_file_in(path):
         yield from (child for child in sorted(path.glob("test*")) if child.is_dir())
 
 
 def _nearest_conftest(directory: Path) -> Path | None:
     for place in (directory, *directory.parents):
         conftest = place / "conftest.py"
-        if not is_task_directory(place) and conftest.is_file():
+        if not task_file_in(place) and conftest.is_file():
             return conftest
     return None
 
 
 def _task_directory_around(path: Path) -> Path | None:
     """The task directory that a path lies in; None for the directory itself or anything outside."""
-    return next((place for place in path.absolute().parents if is_task_directory(place)), None)
+    return next((place for place in path.absolute().parents if task_file_in(place)), None)

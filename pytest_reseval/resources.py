@@ -43,7 +43,8 @@ def parse_memory(value: str | int) -> int:
             raise QuantityError(
                 f"{value!r} is not an amount of memory; write it like '512MiB' or '2G'"
             )
-        amount = round(float(match[1]) * _UNITS[match[2].lower()])
+        exact = float(match[1]) * _UNITS[match[2].lower()]
+        amount = round(exact) if exact <= _LARGEST_MEMORY else _LARGEST_MEMORY + 1
     if not 0 < amount <= _LARGEST_MEMORY:
         raise QuantityError(f"{value!r} is not above zero and at most 1024 TiB")
     return amount
@@ -61,7 +62,7 @@ def parse_cores(value: str | float) -> float:
     """Cores from a number or its text. Raises QuantityError unless 0.01 <= cores <= 4096."""
     try:
         cores = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         cores = math.nan
     if not 0.01 <= cores <= _LARGEST_CORES:
         raise QuantityError(f"{value!r} is not a number of cores between 0.01 and 4096")

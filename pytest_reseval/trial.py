@@ -35,6 +35,7 @@ from pytest_reseval.outcomes import (
 )
 from pytest_reseval.plans import TrialPlan
 from pytest_reseval.records import TrialRecord
+from pytest_reseval.tasks.model import Environment
 from pytest_reseval.verification import read_reward, run_verifier
 
 Number = TypeVar("Number", int, float)
@@ -109,7 +110,7 @@ class Trial:
             if mismatches:
                 raise LimitsDiffer("; ".join(mismatches))
             self._series = harness.sampler.watch(sandbox.meter)
-            _furnish(sandbox, environment.loose_files, environment.workdir)
+            _furnish(sandbox, environment)
         if environment.healthcheck is not None:
             with self._stage("healthcheck"):
                 wait_until_healthy(sandbox, environment.healthcheck)
@@ -316,7 +317,7 @@ def judge_test(trial: Trial, passed: bool) -> TrialRecord:
     return trial.record()
 
 
-def _furnish(sandbox: Sandbox, loose_files: Path | None, workdir: str | None) -> None:
+def _furnish(sandbox: Sandbox, environment: Environment) -> None:
     """Make the folders that every Harbor task expects, and bring in files that need no build."""
     with tempfile.TemporaryDirectory() as draft:
         for name in ("agent", "verifier", "artifacts"):
@@ -325,8 +326,9 @@ def _furnish(sandbox: Sandbox, loose_files: Path | None, workdir: str | None) ->
             folder.chmod(0o777)
         Path(draft, "logs").chmod(0o755)
         sandbox.put(Path(draft), "/")
-    if loose_files is not None:
-        sandbox.put(loose_files, workdir or "/")
+    if environment.loose_files is not None:
+        workdir = environment.workdir or sandbox.exec("pwd").stdout.rstrip("\n")
+        sandbox.put(environment.loose_files, workdir)
 
 
 def _saturated_by_cache(peak: int | None, nonreclaimable: int | None, limit: int | None) -> bool:

@@ -8,7 +8,7 @@ import pytest
 pytest_plugins = ["pytester"]
 
 REQUIRED = frozenset(os.environ.get("RESEVAL_TESTS_REQUIRE", "").split())
-"""Markers whose tests fail instead of being skipped: set where everything is supposed to be there."""
+"""Markers whose tests fail instead of being skipped, where everything should be there."""
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_reseval.tasks.harbor import TASK_FILE
-from pytest_reseval.tasks.harbor import load_task as load_harbor_task
-from pytest_reseval.tasks.model import Task, TaskError
+if TYPE_CHECKING:
+    from pytest_reseval.tasks.model import Task
 
-__all__ = ["LOADERS", "TASK_FILE", "is_task_directory", "load_task"]
-
-LOADERS: Mapping[str, Callable[[Path, Mapping[str, str]], Task]] = {TASK_FILE: load_harbor_task}
-"""From the name of a task file to what reads it."""
+_LOADERS = {"task.toml": "pytest_reseval.tasks.harbor"}
+"""From the name of a task file to the module that reads it, imported when a task is there."""
 
 
-def is_task_directory(path: Path) -> bool:
-    """True when the directory has a task file, be that file good or bad; nothing is read."""
-    return any(os.path.lexists(path / name) for name in LOADERS)
+def is_task_file(path: Path) -> bool:
+    """True when a file by this name is a task's; nothing is read."""
+    return path.name in _LOADERS
+
+
+def task_file_in(directory: Path) -> Path | None:
+    """The task file of a directory, be that file good or bad; nothing is read."""
+    return next((directory / name for name in _LOADERS if os.path.lexists(directory / name)), None)
 
 
 def load_task(file: Path, environ: Mapping[str, str]) -> Task:
-    """Read one task, with ``${VAR}`` filled in from ``environ``; TaskError for a mistake in it."""
-    loader = LOADERS.get(file.name)
-    if loader is None:
-        raise TaskError(file, "name", file.name, f"call a task file {' or '.join(LOADERS)}")
-    return loader(file, environ)
+    """Read one task, with ``${VAR}`` filled in from ``environ``; TaskError for a mistake in it.
+
+    Raises KeyError for a file whose name is no task file's.
+    """
+    task: Task = import_module(_LOADERS[file.name]).load_task(file, environ)
+    return task

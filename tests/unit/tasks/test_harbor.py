@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pytest_reseval.resources import GIB, MIB
-from pytest_reseval.tasks import LOADERS, TASK_FILE, is_task_directory, load_task
+from pytest_reseval.tasks import load_task, task_file_in
+from pytest_reseval.tasks.harbor import TASK_FILE
 from pytest_reseval.tasks.model import Healthcheck, TaskError
 
 MakeTask = Callable[..., Path]
@@ -369,19 +370,12 @@ def test_nothing_in_a_task_is_run(
 
 def test_a_task_directory_is_known_by_its_file(make_task: MakeTask, tmp_path: Path) -> None:
     file = make_task("this is not TOML")
-    assert is_task_directory(file.parent)
-    assert not is_task_directory(tmp_path)
-    assert not is_task_directory(file)
+    assert task_file_in(file.parent) == file
+    assert task_file_in(tmp_path) is None
+    assert task_file_in(file) is None
     (tmp_path / "dangling").mkdir()
     (tmp_path / "dangling" / TASK_FILE).symlink_to("nowhere")
-    assert is_task_directory(tmp_path / "dangling"), "else it would never be missed"
-
-
-def test_a_file_of_no_known_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match=r"call a task file task\.toml") as caught:
-        load_task(tmp_path / "setup.cfg", {})
-    assert caught.value.value == "setup.cfg"
-    assert set(LOADERS) == {TASK_FILE}
+    assert task_file_in(tmp_path / "dangling"), "else it would never be missed"
 
 
 def test_the_caller_s_environment_alone_fills_values_in(
