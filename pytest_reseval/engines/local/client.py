@@ -1,0 +1,190 @@
+"""The owner's side of a keeper: starting it, asking it, ending it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pytest_reseval.engines.base import SandboxFileError, SandboxFileMissing, SandboxLost
+from pytest_reseval.engines.local.keeper import wire
+from pytest_reseval.engines.local.rootfs import Step
+
+_END_SECONDS = 30.0
+"""How long the kernel may take to end every process of a sandbox before the keeper is killed."""
+
+_LAST_WORDS_SECONDS = 2.0
+"""How long a keeper whose sockets are closed may take to end."""
+
+_BOOTSTRAP = f"""\
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from keeper.process import main
+main()
+"""
+
+
+class KeeperFailed(Exception):
+    """The keeper could not make the sandbox; the message is what the kernel refused."""
+
+
+class StartRequest(NamedTuple):
+    """All that a keeper needs to make a sandbox.
+
+    ``cgroup`` holds paths of ``cgroup.procs`` files, ``processes`` a bound for RLIMIT_NPROC or
+    None. With ``ids``, the uid and gid outside that become root inside, a user namespace is made.
+    """
+
+    name: str
+    root: Path
+    steps: Sequence[Step]
+    network: bool
+    cgroup: Sequence[Path]
+    oom_score_adj: int
+    processes: int | None
+    ids: tuple[int, int] | None
+
+
+class KeeperClient:
+    """One running keeper. Its requests may be made from several threads at once."""
+
+    def __init__(self, request: StartRequest) -> None:
+        """Start the keeper and wait until its sandbox stands. Raises KeeperFailed."""
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _BOOTSTRAP],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env={},
+                cwd="/",
+                start_new_session=True,
+            )
+        assert self._process.stderr is not None
+        self._errors = self._process.stderr
+        os.set_blocking(self._errors.fileno(), False)
+        try:
+            self.first_process = self._make(request)
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self, request: StartRequest) -> int:
+        message = {
+            "name": request.name,
+            "root": str(request.root),
+            "steps": list(request.steps),
+            "network": request.network,
+            "cgroup": [str(path) for path in request.cgroup],
+            "oom_score_adj": request.oom_score_adj,
+            "processes": request.processes,
+            "ids": request.ids,
+        }
+        try:
+            with wire.open_conversation(self._control, message) as conversation:
+                answer, _ = wire.read_reply(conversation)
+        except (OSError, EOFError) as error:
+            raise KeeperFailed(self._last_words(error)) from error
+        if "error" in answer:
+            raise KeeperFailed(answer["error"])
+        return int(answer["first_process"])
+
+    @property
+    def pid(self) -> int:
+        """The keeper's process: the sandbox's processes are its descendants."""
+        return self._process.pid
+
+    def alive(self) -> bool:
+        """False once the keeper has ended, and the sandbox with it."""
+        return self._process.poll() is None
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        environment: dict[str, str],
+        workdir: str,
+        user: str,
+        streams: tuple[int, int],
+    ) -> tuple[socket.socket, int]:
+        """Start a command whose output goes to the two descriptors.
+
+        Answers the conversation that will carry ``{"exit_code": int}`` and the command's process.
+        Raises SandboxLost.
+        """
+        request = {
+            "do": "run",
+            "command": list(command),
+            "environment": environment,
+            "workdir": workdir,
+            "user": user,
+        }
+        conversation = self._open(request, streams)
+        try:
+            answer, _ = wire.read_reply(conversation)
+        except (OSError, EOFError) as error:
+            conversation.close()
+            raise self._lost(error) from error
+        return conversation, answer["pid"]
+
+    def open_for_reading(self, path: str) -> int:
+        """A descriptor of a regular file. Raises SandboxFileError or SandboxLost."""
+        (handle,) = self._ask({"do": "open", "path": path})
+        return handle
+
+    def open_for_writing(self, path: str, mode: int) -> int:
+        """A descriptor of a new regular file. Raises SandboxFileError or SandboxLost."""
+        (handle,) = self._ask({"do": "create", "path": path, "mode": mode})
+        return handle
+
+    def copy(self, source: int, target: str) -> None:
+        """Copy an open host file or directory. Raises SandboxFileError or SandboxLost."""
+        self._ask({"do": "copy", "path": target}, [source])
+
+    def _ask(self, request: dict[str, Any], descriptors: Sequence[int] = ()) -> list[int]:
+        try:
+            with self._open(request, descriptors) as conversation:
+                answer, received = wire.read_reply(conversation)
+        except (OSError, EOFError) as error:
+            raise self._lost(error) from error
+        if "error" in answer:
+            kind = SandboxFileMissing if answer.get("missing") else SandboxFileError
+            raise kind(f"{request['path']}: {answer['error']}")
+        return received
+
+    def _open(self, request: dict[str, Any], descriptors: Sequence[int]) -> socket.socket:
+        try:
+            return wire.open_conversation(self._control, request, descriptors)
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def close(self) -> None:
+        """End the sandbox with every process in it, and wait until they are gone."""
+        self._control.close()
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+    def _lost(self, error: Exception) -> SandboxLost:
+        return SandboxLost(f"the sandbox has ended: {self._last_words(error)}")
+
+    def _last_words(self, error: Exception) -> str:
+        """What an ended keeper wrote on its stderr, else the error that told of its end."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LAST_WORDS_SECONDS)
+        words = None if self._errors.closed else self._errors.read()
+        return (words or b"").decode(errors="replace").strip() or str(error)
+
+
+def outside_ids() -> tuple[int, int]:
+    """The uid and gid that become root in a user namespace of this process."""
+    return os.geteuid(), os.getegid()
