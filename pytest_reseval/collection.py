@@ -7,9 +7,10 @@ with real fixtures. Nothing in a task directory is ever imported: its collector 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -28,6 +29,9 @@ from pytest_reseval.run import run_of
 from pytest_reseval.tasks import load_task, task_file_in
 from pytest_reseval.tasks.model import Environment, Task, TaskError
 from pytest_reseval.verdicts import failure_text
+
+if TYPE_CHECKING:
+    from _pytest.mark.structures import ParameterSet
 
 PLAN = pytest.StashKey[TrialPlan]()
 """On every item that is a trial: what it will run."""
@@ -53,40 +57,18 @@ class TaskDirectory(pytest.File):
 
 
 class TaskFile(pytest.Module):
-    """A task file; its items are the task's trials, or one that tells what is wrong with it."""
+    """A task file: a module that was never a file of Python, with one function, ``run``."""
 
-    def collect(self) -> Iterator[pytest.Function]:
-        """One item for each headroom and sample."""
-        self.obj = ModuleType(self.path.parent.name)
-        try:
-            task = load_task(self.path, os.environ)
-            found = _plans(self.config, task.name, task, demand_of_task(task), task.environment)
-        except (TaskError, QuantityError) as error:
-            yield BrokenTask.from_parent(self, name="load", callobj=_nothing, error=str(error))
-            return
-        for plan in found:
-            item = pytest.Function.from_parent(self, name=f"run[{plan.key}]", callobj=run)
-            for mark in _resolved_marks(plan):
-                item.add_marker(mark)
-            if task.unsupported:
-                item.add_marker(pytest.mark.skip(reason=task.unsupported))
-            item.stash[PLAN] = plan
-            yield item
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        """The function, once for each headroom and sample of the task."""
+        module = ModuleType(self.path.parent.name)
+        module.run = run  # type: ignore[attr-defined]
+        self.obj = module
+        return super().collect()
 
-
-class BrokenTask(pytest.Function):
-    """Stands for a task that cannot be loaded: an error with one clear message, and no trial."""
-
-    def __init__(self, *, error: str, **arguments: object) -> None:
-        super().__init__(**arguments)  # type: ignore[arg-type]
-        self.error = error
-
-    def setup(self) -> None:
-        """Report what is wrong; the other tasks still run."""
-        pytest.fail(self.error, pytrace=False)
-
-
-def _nothing() -> None: ...
+    def funcnamefilter(self, name: str) -> bool:
+        """Whatever a project calls its own tests, here it is ``run``."""
+        return name == run.__name__
 
 
 def collect_directory(path: Path, parent: pytest.Collector) -> TaskDirectory | None:
@@ -95,21 +77,22 @@ def collect_directory(path: Path, parent: pytest.Collector) -> TaskDirectory | N
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
-    """Give a test that uses ``task`` or ``sandbox`` its plans: tasks, headrooms and samples."""
+    """Give a function its plans: tasks, headrooms and samples."""
     config, definition = metafunc.config, metafunc.definition
+    file = definition.parent
     try:
-        marked = _demand_of(definition)
-        cases = (
-            _task_cases(config, marked)
-            if "task" in metafunc.fixturenames
-            else _plain_cases(config, definition.name, marked)
-        )
+        if isinstance(file, TaskFile):
+            cases = _cases_of_file(config, file.path, Demand(), prefix="")
+        elif "task" in metafunc.fixturenames:
+            cases = _cases_of_all_tasks(config, _demand_of(definition))
+        else:
+            cases = _plain_cases(config, definition.name, _demand_of(definition))
     except QuantityError as error:
         raise pytest.Collector.CollectError(f"{definition.nodeid}: {error}") from None
     metafunc.parametrize("reseval_plan", cases)
 
 
-def _task_cases(config: pytest.Config, marked: Demand) -> list[object]:
+def _cases_of_all_tasks(config: pytest.Config, marked: Demand) -> list[ParameterSet]:
     patterns = run_of(config).settings.tasks
     directories = {path for pattern in patterns for path in config.rootpath.glob(pattern)}
     files = sorted(file for directory in directories if (file := task_file_in(directory)))
@@ -118,22 +101,31 @@ def _task_cases(config: pytest.Config, marked: Demand) -> list[object]:
             "the task fixture needs tasks: set the ini option reseval_tasks to glob patterns of "
             f"task directories below {config.rootpath} (now: {', '.join(patterns) or 'unset'})"
         )
-    cases: list[object] = []
-    for file in files:
-        try:
-            task = load_task(file, os.environ)
-            demand = demand_of_task(task) if marked == Demand() else marked
-            for plan in _plans(config, task.name, task, demand, task.environment):
-                marks = _resolved_marks(plan)
-                if task.unsupported:
-                    marks.append(pytest.mark.skip(reason=task.unsupported))
-                cases.append(pytest.param(plan, id=f"{task.name}-{plan.key}", marks=marks))
-        except TaskError as error:
-            cases.append(pytest.param(error, id=f"{file.parent.name}-load"))
-    return cases
+    return [
+        case
+        for file in files
+        for case in _cases_of_file(config, file, marked, prefix=f"{file.parent.name}-")
+    ]
 
 
-def _plain_cases(config: pytest.Config, name: str, demand: Demand) -> list[object]:
+def _cases_of_file(
+    config: pytest.Config, file: Path, marked: Demand, prefix: str
+) -> list[ParameterSet]:
+    """A task's plans; of a task that cannot be loaded one case, which tells why and is no trial."""
+    try:
+        task = load_task(file, os.environ)
+        demand = demand_of_task(task) if marked == Demand() else marked
+        found = _plans(config, task.name, task, demand, task.environment)
+    except TaskError as error:
+        return [pytest.param(error, id=f"{prefix}load")]
+    skipped = [pytest.mark.skip(reason=task.unsupported)] if task.unsupported else []
+    return [
+        pytest.param(plan, id=prefix + plan.key, marks=[*_resolved_marks(plan), *skipped])
+        for plan in found
+    ]
+
+
+def _plain_cases(config: pytest.Config, name: str, demand: Demand) -> list[ParameterSet]:
     environment = Environment(
         image=run_of(config).settings.image,
         dockerfile=None,

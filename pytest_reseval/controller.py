@@ -92,7 +92,8 @@ class Controller:
         if path and self.tally.verdicts and Path(path).is_file():
             from pytest_reseval.junit import enrich
 
-            enrich(Path(path), self._manifest)
+            prefix = self._config.getoption("junitprefix", None)
+            enrich(Path(path), self.tally.verdicts, self._manifest, prefix)
 
     def summarize(self, reporter: pytest.TerminalReporter) -> None:
         """Write the three-way summary."""
@@ -100,7 +101,7 @@ class Controller:
             return
         from pytest_reseval.reports.terminal import summary
 
-        reporter.section("resources and outcomes")
+        reporter.write_sep("=", "resources and outcomes")
         for line in summary(
             self.records(),
             self._manifest,

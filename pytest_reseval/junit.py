@@ -5,7 +5,9 @@ pytest writes the file; this rewrites it afterwards, through nothing but the fil
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import msgspec
@@ -14,21 +16,41 @@ from pytest_reseval.outcomes import Outcome
 from pytest_reseval.records import Manifest
 
 
-def enrich(path: Path, manifest: Manifest | None) -> None:
-    """Give every infra-error its cause as ``type``, and the suite the manifest as properties."""
+def enrich(
+    path: Path,
+    verdicts: Iterable[Mapping[str, Any]],
+    manifest: Manifest | None,
+    prefix: str | None = None,
+) -> None:
+    """Give every infra-error its cause as ``type``, and the suite the manifest as properties.
+
+    ``verdicts`` are records as plain builtins. The item of a worker that died has no properties in
+    the file, so cases are told apart by their address. ``prefix`` is that of ``--junitprefix``.
+    """
+    causes = {
+        _address(verdict["trial"], prefix): verdict["cause"]
+        for verdict in verdicts
+        if verdict["outcome"] == Outcome.INFRA_ERROR
+    }
     tree = ElementTree.parse(path)
     for case in tree.iter("testcase"):
-        told = {
-            entry.get("name"): entry.get("value", "")
-            for entry in case.iterfind("properties/property")
-        }
-        if told.get("reseval.outcome") == Outcome.INFRA_ERROR:
+        cause = causes.get((case.get("classname"), case.get("name")))
+        if cause is not None:
             for error in case.iterfind("error"):
-                error.set("type", told["reseval.cause"])
-    for suite in tree.iter("testsuite"):
-        if manifest is not None:
+                error.set("type", cause)
+    if manifest is not None:
+        for suite in tree.iter("testsuite"):
             _add_properties(suite, manifest)
     tree.write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _address(node_id: str, prefix: str | None) -> tuple[str | None, str | None]:
+    """Class name and name that pytest's JUnit file gives a node id."""
+    path, bracket, parameters = node_id.partition("[")
+    file, *names = path.split("::")
+    module = file.removesuffix(".py").replace("/", ".")
+    classes = [prefix, module, *names[:-1]] if prefix else [module, *names[:-1]]
+    return ".".join(classes), f"{names[-1]}{bracket}{parameters}"
 
 
 def _add_properties(suite: ElementTree.Element, manifest: Manifest) -> None:

@@ -270,9 +270,8 @@ class Trial:
             peak=peak,
             peak_source=source,
             nonreclaimable_peak=nonreclaimable,
-            cache_saturated=_saturated_by_cache(
-                peak, nonreclaimable, self.plan.resources.memory_limit
-            ),
+            cache_saturated=not after.oom_kill
+            and _saturated_by_cache(peak, nonreclaimable, self.plan.resources.memory_limit),
             residue=(
                 None
                 if before.nonreclaimable is None

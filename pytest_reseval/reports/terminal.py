@@ -129,9 +129,8 @@ def _peaks(records: Sequence[TrialRecord], width: int) -> list[Line]:
             record.configuration for record in mine if record.cause in ("oom-limit", "oom-host")
         )
         cached = any(phase.cache_saturated for phase in top.evidence.phases)
-        notes = []
-        if killed:
-            notes.append("OOM at " + ", ".join(killed))
+        bound = ">= " if top.configuration in killed else "<= " if cached else ""
+        notes = ["OOM at " + ", ".join(killed)] if killed else []
         if cached:
             notes.append("page cache")
         rows.append(
@@ -140,7 +139,7 @@ def _peaks(records: Sequence[TrialRecord], width: int) -> list[Line]:
                 [
                     task,
                     format_memory(guarantee),
-                    format_memory(peak),
+                    f"{bound}{format_memory(peak)}",
                     f"{peak / guarantee:.1f}x",
                     top.configuration,
                     "; ".join(notes),
@@ -164,11 +163,9 @@ def _table(
 ) -> list[str]:
     aligned = ["right" if column in set(right) else "left" for column in range(len(header))]
     text = tabulate(
-        rows,
-        header,
+        [header, *rows],
         tablefmt="plain",
         colalign=aligned,
-        headersalign=aligned,
         disable_numparse=True,
         preserve_whitespace=True,
     )

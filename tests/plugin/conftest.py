@@ -69,8 +69,6 @@ def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
             "--reseval-engine=local",
             f"--reseval-ledger={pytester.path}/ledger",
             f"--reseval-results={pytester.path}/results",
-            "-p",
-            "no:cacheprovider",
             *arguments,
         )
 

@@ -57,9 +57,9 @@ def test_a_task_can_be_named_without_any_option(
 def test_last_failed_runs_only_what_failed(make_task: MakeTask, run: Run) -> None:
     make_task("good")
     make_task("bad", solve="true")
-    first = run("-p", "cacheprovider")
+    first = run("--cache-clear")
     first.assert_outcomes(passed=1, failed=1)
-    again = run("-p", "cacheprovider", "--lf")
+    again = run("--lf")
     again.assert_outcomes(failed=1)
 
 
