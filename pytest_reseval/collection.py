@@ -39,7 +39,6 @@ PLAN = pytest.StashKey[TrialPlan]()
 
 def run(reseval_record: TrialRecord) -> None:
     """The body of a task's item: by then agent and verifier are done, and this is the verdict."""
-    __tracebackhide__ = True
     if reseval_record.outcome != "passed":
         pytest.fail(failure_text(reseval_record), pytrace=False)
 

@@ -61,6 +61,11 @@ class TrialRecord:
     schema: int = SCHEMA
 
     @property
+    def label(self) -> str:
+        """A short name for people: ``unpack[3x-s0]``."""
+        return f"{self.task}[{self.configuration}-s{self.sample}]"
+
+    @property
     def peak(self) -> int | None:
         """The highest mark of all phases in bytes; None when nothing was measured."""
         peaks = [phase.peak for phase in self.evidence.phases if phase.peak is not None]

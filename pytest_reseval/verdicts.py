@@ -11,7 +11,10 @@ from pytest_reseval.records import TrialRecord
 
 def failure_text(record: TrialRecord) -> str:
     """What a person needs to see of a trial that did not pass."""
-    lines = [f"{record.outcome} ({record.cause}): {record.message}"]
+    name = str(record.cause)
+    if record.outcome is Outcome.INFRA_ERROR:
+        name = f"{record.outcome} ({record.cause})"
+    lines = [f"{name}: {record.message}"]
     for phase in record.evidence.phases:
         if phase.output_tail.strip():
             lines += [f"--- end of the {phase.name}'s output ---", phase.output_tail.rstrip()]
@@ -44,6 +47,7 @@ def attach(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
 
 def mark(report: pytest.TestReport, record: TrialRecord) -> None:
     """Let the report carry the record, as plain builtins, and its main figures as properties."""
+    report.location = (report.location[0], None, record.label)
     report.reseval = record.builtins()  # type: ignore[attr-defined]
     resources = record.evidence.resources
     figures = {

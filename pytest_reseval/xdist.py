@@ -43,7 +43,7 @@ class Distribution:
         self, crashitem: str, report: pytest.TestReport, sched: object
     ) -> None:
         """Call the trial that a dead worker was running what it is: an infra-error."""
-        from pytest_reseval.verdicts import mark
+        from pytest_reseval.verdicts import failure_text, mark
 
         worker = report.node.gateway.id if hasattr(report, "node") else None
         obituary = self._run.directory.obituary(worker) if worker else None
@@ -52,7 +52,7 @@ class Distribution:
         self._run.directory.append(obituary)
         self._run.directory.retract(obituary.worker)
         report.when = "setup"
-        report.longrepr = f"{obituary.outcome} ({obituary.cause}): {obituary.message}"
+        report.longrepr = failure_text(obituary)
         mark(report, obituary)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,9 +11,10 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from pytest_reseval.outcomes import Outcome
+from pytest_reseval.outcomes import Cause, Outcome
+from pytest_reseval.plans import DECLARED
 from pytest_reseval.records import Manifest, TrialRecord
-from pytest_reseval.resources import format_memory
+from pytest_reseval.resources import Headroom, format_memory
 from pytest_reseval.statistics import wilson_interval
 
 _NEAR = 0.9
@@ -109,7 +111,7 @@ def _causes(records: Sequence[TrialRecord], width: int) -> list[Line]:
             continue
         lines += [Line(""), Line(f"{outcome} by cause", ("bold",))]
         for cause, count in Counter(record.cause for record in mine).most_common():
-            trials = [_trial(record) for record in mine if record.cause is cause]
+            trials = [record.label for record in mine if record.cause is cause]
             lines.append(Line(_listing(f"  {count:4} {cause:<20} ", trials, width), (colour,)))
     return lines
 
@@ -125,8 +127,8 @@ def _peaks(records: Sequence[TrialRecord], width: int) -> list[Line]:
         peak = top.peak or 0
         if peak < _NEAR * guarantee:
             continue
-        killed = dict.fromkeys(
-            record.configuration for record in mine if record.cause in ("oom-limit", "oom-host")
+        killed = _configurations(
+            [record for record in mine if record.cause in (Cause.OOM_LIMIT, Cause.OOM_HOST)]
         )
         cached = any(phase.cache_saturated for phase in top.evidence.phases)
         bound = ">= " if top.configuration in killed else "<= " if cached else ""
@@ -173,12 +175,14 @@ def _table(
 
 
 def _configurations(records: Sequence[TrialRecord]) -> list[str]:
-    """In the order in which they were first seen."""
-    return list(dict.fromkeys(record.configuration for record in records))
+    """From the tightest to uncapped; limits that tests declare come last."""
+    return sorted({record.configuration for record in records}, key=_tightness)
 
 
-def _trial(record: TrialRecord) -> str:
-    return f"{record.task}[{record.configuration}-s{record.sample}]"
+def _tightness(configuration: str) -> tuple[bool, float]:
+    if configuration == DECLARED:
+        return True, 0.0
+    return False, Headroom.parse(configuration).factor or math.inf
 
 
 def _listing(start: str, names: Sequence[str], width: int) -> str:
