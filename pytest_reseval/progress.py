@@ -40,18 +40,19 @@ class Progress:
     def _tell(self) -> None:
         while not self._stopped.wait(self._interval):
             try:
-                entries = [
-                    entry for entry in self._ledger.entries() if entry.claim.run == self._run
-                ]
+                entries = self._ledger.entries()
             except LedgerError:
                 continue
-            os.write(self._descriptor, f"\n{describe(entries, self._done(), now())}\n".encode())
+            line = describe(entries, self._run, self._done(), now())
+            os.write(self._descriptor, f"\n{line}\n".encode())
 
 
-def describe(entries: Sequence[Entry], done: str, moment: float) -> str:
-    """One line; ``moment`` is seconds on CLOCK_BOOTTIME, as entries keep it."""
-    running = [entry for entry in entries if entry.state == "admitted"]
-    waiting = len(entries) - len(running)
+def describe(entries: Sequence[Entry], run: str, done: str, moment: float) -> str:
+    """One line on a run; ``moment`` is seconds on CLOCK_BOOTTIME, as entries keep it."""
+    ours = [entry for entry in entries if entry.claim.run == run]
+    running = [entry for entry in ours if entry.state == "admitted"]
+    waiting = len(ours) - len(running)
+    others = sum(entry.state == "admitted" for entry in entries) - len(running)
     named = [
         f"{entry.claim.label} {entry.phase or 'starting'} {moment - entry.since:.0f} s"
         for entry in sorted(running, key=lambda entry: entry.since)[:_SHOWN]
@@ -59,4 +60,5 @@ def describe(entries: Sequence[Entry], done: str, moment: float) -> str:
     if len(running) > _SHOWN:
         named.append(f"+{len(running) - _SHOWN}")
     flight = f"{len(running)} in flight" + (f" ({', '.join(named)})" if named else "")
-    return f"reseval: {done}; {flight}; {waiting} waiting for admission"
+    beside = f", beside {others} of other runs" if waiting and others else ""
+    return f"reseval: {done}; {flight}; {waiting} waiting for admission{beside}"

@@ -111,8 +111,8 @@ def _causes(records: Sequence[TrialRecord], width: int) -> list[Line]:
             continue
         lines += [Line(""), Line(f"{outcome} by cause", ("bold",))]
         for cause, count in Counter(record.cause for record in mine).most_common():
-            trials = [record.label for record in mine if record.cause is cause]
-            lines.append(Line(_listing(f"  {count:4} {cause:<20} ", trials, width), (colour,)))
+            names = _tasks([record for record in mine if record.cause is cause])
+            lines.append(Line(_listing(f"  {count:4} {cause:<20} ", names, width), (colour,)))
     return lines
 
 
@@ -183,6 +183,14 @@ def _tightness(configuration: str) -> tuple[bool, float]:
     if configuration == DECLARED:
         return True, 0.0
     return False, Headroom.parse(configuration).factor or math.inf
+
+
+def _tasks(records: Sequence[TrialRecord]) -> list[str]:
+    """Each task with its configurations: ``unpack[1x,3x]``."""
+    return [
+        f"{task}[{','.join(_configurations([one for one in records if one.task == task]))}]"
+        for task in dict.fromkeys(record.task for record in records)
+    ]
 
 
 def _listing(start: str, names: Sequence[str], width: int) -> str:
