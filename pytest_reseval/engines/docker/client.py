@@ -21,6 +21,7 @@ CALL_TIMEOUT = 60
 """Seconds after which a silent API call counts as a lost engine."""
 
 _GREETING_TIMEOUT = 10
+_UNIX = "unix://"
 _DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 
 
@@ -34,8 +35,9 @@ class Client(docker.APIClient):
         Raises EngineUnavailable with the address that was tried and the reason.
         """
         try:
+            _knock()
             client = cls(version="auto", timeout=_GREETING_TIMEOUT, **kwargs_from_env())
-        except (DockerException, requests.RequestException, ValueError) as error:
+        except (DockerException, requests.RequestException, OSError, ValueError) as error:
             raise EngineUnavailable(
                 f"no Docker API answers at {address()}: {error}. Start the engine, or point "
                 "DOCKER_HOST at its socket (rootless Docker: unix://$XDG_RUNTIME_DIR/docker.sock, "
@@ -109,6 +111,14 @@ class Hijacked:
 def address() -> str:
     """Where the Docker API is looked for."""
     return os.environ.get("DOCKER_HOST") or _DEFAULT_ADDRESS
+
+
+def _knock() -> None:
+    """Raise OSError when nobody listens; docker-py would leave its socket open then."""
+    if address().startswith(_UNIX):
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(_GREETING_TIMEOUT)
+            door.connect(address().removeprefix(_UNIX))
 
 
 @contextmanager

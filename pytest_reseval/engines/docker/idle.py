@@ -3,7 +3,8 @@
 It reads lines from an attached standard input that is open only once. When the process that
 attached is gone, however it went, the input ends, the loop ends, and the kernel kills whatever
 else runs in the container. From inside it cannot be killed: the first process of a pid namespace
-gets no signal that it has not asked for (pid_namespaces(7)).
+gets no signal that it has not asked for (pid_namespaces(7)), and SIGINT, for which dash asks, is
+ignored.
 
 Orphans become its children. Bash reaps them by itself; dash and busybox do when a command looks at
 jobs, and of all such commands ``jobs`` alone forks nothing: a fork that fails ends the shell, so
@@ -16,7 +17,7 @@ import threading
 import time
 from typing import Protocol
 
-COMMAND = ("sh", "-c", "while read -r _; do jobs; done")
+COMMAND = ("sh", "-c", "trap '' INT; while read -r _; do jobs; done")
 
 PERIOD = 1.0
 """Seconds between two heartbeats."""

@@ -31,7 +31,7 @@ from pytest_reseval.engines.docker.client import (
     socket_of,
 )
 from pytest_reseval.engines.docker.orphans import PREFIX
-from pytest_reseval.tasks.model import Environment
+from pytest_reseval.tasks.model import Environment, TaskError
 
 _LAST_LINES = 15
 _LONGEST_NAME = 100
@@ -114,7 +114,10 @@ def build(client: Client, name: str, environment: Environment, deadline: Deadlin
     Raises ImageBuildError with the last lines of output, EngineLost.
     """
     dockerfile, context = environment.dockerfile, environment.context
-    digest = environment.context_digest
+    try:
+        digest = environment.context_digest
+    except TaskError as error:
+        raise ImageBuildError(str(error)) from error
     if dockerfile is None or context is None or digest is None:
         raise ImageBuildError(f"{name} has no Dockerfile with a build context")
     tag = image_tag(name, digest)

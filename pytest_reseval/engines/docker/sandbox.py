@@ -82,6 +82,7 @@ class DockerSandbox:
 
     def put(self, source: Path, target: str) -> None:
         """See ``Sandbox.put``. Raises SandboxFileError when the sandbox has no room or no place."""
+        self._check_alive()
         path = _absolute(target)
         if source.is_dir() and not source.is_symlink():
             existing, missing = self._locate(path)
@@ -94,12 +95,14 @@ class DockerSandbox:
 
     def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """See ``Sandbox.write``. What stood at ``path`` is replaced, a symlink too."""
+        self._check_alive()
         target = _absolute(path)
         existing, missing = self._locate(target.parent)
         self._upload(existing, archive.pack_bytes(data, target.name, mode, missing))
 
     def read(self, path: str, *, max_bytes: int) -> bytes:
         """See ``Sandbox.read``. Only the last part of the path may not be a symlink."""
+        self._check_alive()
         target = str(_absolute(path))
         with self._answers(f"reading {path}"):
             response = self._client.get(

@@ -1,0 +1,186 @@
+"""Engines and sandboxes for tests; whatever cannot be had here is skipped with the reason."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import psutil
+import pytest
+
+from pytest_reseval.engines import choose
+from pytest_reseval.engines.base import Engine, EngineUnavailable, Sandbox, SandboxRequest
+from pytest_reseval.resources import MIB, Resources
+
+REPOSITORY = Path(__file__).parents[2]
+PATIENCE = 30.0
+
+
+class Start(Protocol):
+    """Starts a sandbox that is closed after the test."""
+
+    def __call__(
+        self,
+        *,
+        memory_guarantee: int = 64 * MIB,
+        memory_limit: int | None = 512 * MIB,
+        cpu_guarantee: float = 0.5,
+        cpu_limit: float | None = 2.0,
+        pids_limit: int = 256,
+        **request: Any,
+    ) -> Sandbox: ...
+
+
+def wait_until(true: Callable[[], bool], what: str) -> None:
+    """Wait for a condition; the test fails when it does not come true in PATIENCE seconds."""
+    end = time.monotonic() + PATIENCE
+    while not true():
+        if time.monotonic() > end:
+            pytest.fail(f"not within {PATIENCE:g} s: {what}")
+        time.sleep(0.02)
+
+
+def marked_processes(mark: str) -> list[psutil.Process]:
+    """This host's living processes one argument of which is ``mark``."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if mark in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def first_process(inside: psutil.Process) -> psutil.Process:
+    """The process that is number 1 in the pid namespace of another."""
+    namespace = Path(f"/proc/{inside.pid}/ns/pid").readlink()
+    for process in psutil.process_iter():
+        try:
+            if Path(f"/proc/{process.pid}/ns/pid").readlink() != namespace:
+                continue
+            status = Path(f"/proc/{process.pid}/status").read_text()
+        except OSError:
+            continue
+        if "NSpid" in status and status.split("NSpid:")[1].splitlines()[0].split()[-1] == "1":
+            return process
+    raise LookupError(f"no first process in {namespace}")
+
+
+@pytest.fixture
+def mark() -> str:
+    """A number of seconds to sleep that no other process on this host has as an argument."""
+    return f"9{uuid.uuid4().int % 10**6:06}.{uuid.uuid4().int % 10**9:09}"
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param("docker", marks=pytest.mark.docker),
+        pytest.param("local", marks=pytest.mark.root),
+    ],
+)
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Every engine in turn."""
+    yield from _opened(request.param)
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[Engine]:
+    """The Docker engine alone."""
+    yield from _opened("docker")
+
+
+def _opened(name: str) -> Iterator[Engine]:
+    if name == "local" and os.geteuid() != 0:
+        pytest.skip("the local engine needs root for namespaces and cgroups")
+    try:
+        engine, _ = choose(name)
+    except EngineUnavailable as unavailable:
+        pytest.skip(str(unavailable))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def base_image() -> str:
+    """The common image of the example tasks, made if need be."""
+    import docker
+
+    made = _example_image_module()
+    client = docker.from_env()
+    try:
+        made.ensure(client)
+    except made.BaseImageError as obstacle:
+        pytest.skip(str(obstacle))
+    finally:
+        client.close()
+    image: str = made.IMAGE
+    return image
+
+
+def _example_image_module() -> ModuleType:
+    path = REPOSITORY / "example_tasks" / "base_image.py"
+    spec = importlib.util.spec_from_file_location("base_image", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def image(engine: Engine, request: pytest.FixtureRequest) -> str | None:
+    """What the engine wants in a request: an image for docker, nothing for local."""
+    if engine.info.name != "docker":
+        return None
+    found: str = request.getfixturevalue("base_image")
+    return found
+
+
+@pytest.fixture
+def start(engine: Engine, image: str | None, request: pytest.FixtureRequest) -> Iterator[Start]:
+    """Start sandboxes of the engine under test."""
+    yield from _starter(engine, image, request.node.name)
+
+
+@pytest.fixture
+def start_docker(
+    docker_engine: Engine, base_image: str, request: pytest.FixtureRequest
+) -> Iterator[Start]:
+    """Start containers, whatever other engines there are."""
+    yield from _starter(docker_engine, base_image, request.node.name)
+
+
+def _starter(engine: Engine, image: str | None, test: str) -> Iterator[Start]:
+    started: list[Sandbox] = []
+
+    def start(
+        *,
+        memory_guarantee: int = 64 * MIB,
+        memory_limit: int | None = 512 * MIB,
+        cpu_guarantee: float = 0.5,
+        cpu_limit: float | None = 2.0,
+        pids_limit: int = 256,
+        **request: Any,
+    ) -> Sandbox:
+        resources = Resources(memory_guarantee, memory_limit, cpu_guarantee, cpu_limit, pids_limit)
+        asked = SandboxRequest(test, image, resources, labels={"trial": test}, **request)
+        started.append(engine.start(asked))
+        return started[-1]
+
+    yield start
+    for sandbox in started:
+        sandbox.close()
+
+
+@pytest.fixture
+def sandbox(start: Start) -> Sandbox:
+    """A sandbox with room enough for anything but the tests of limits."""
+    return start()
