@@ -147,19 +147,18 @@ class Cgroup:
 
     def create(self, resources: Resources) -> None:
         """Make the directories and set the limits. Raises CgroupError; nothing is then left."""
+        made = []
         try:
             for directory in self.directories:
                 directory.mkdir()
+                made.append(directory)
             for controller, file, value in settings(self.version, resources):
                 path = self._by_controller[controller] / file
-                if path.exists() or (controller, file) not in _OPTIONAL:
+                if path.exists() or file not in _OPTIONAL:
                     _write(path, value)
-        except OSError as error:
-            self.remove()
-            raise CgroupError(f"{error.filename}: {error.strerror}") from error
-        except CgroupError:
-            self.remove()
-            raise
+        except (OSError, CgroupError) as error:
+            remove(made)
+            raise CgroupError(str(error)) from error
 
     def meter(self) -> Meter:
         """A new meter of this cgroup."""
@@ -183,7 +182,7 @@ class Cgroup:
         remove(self.directories)
 
 
-_OPTIONAL = {("memory", "memory.memsw.limit_in_bytes"), ("memory", "memory.swap.max")}
+_OPTIONAL = {"memory.memsw.limit_in_bytes", "memory.swap.max"}
 """Files that are absent where the kernel does not account swap, or was built without it."""
 
 

@@ -30,18 +30,18 @@ def test_every_figure_of_a_docker_container(tree: Tree) -> None:
     meter = meter_of(tree("v2-docker"))
     assert meter.peak_source == "kernel"
     assert meter.counters() == Counters(
-        current=180 * MIB,
+        current=80044032,
         peak=256 * MIB,
-        nonreclaimable=(50 + 20 + 6) * MIB,
-        cache=(120 - 20) * MIB,
+        nonreclaimable=55521280 + 20971520 + 1015808,
+        cache=23449600 - 20971520,
         oom=1,
         oom_kill=1,
-        cpu_seconds=12.345678,
-        throttled_seconds=6.54321,
-        throttled_periods=88,
+        cpu_seconds=7.960902,
+        throttled_seconds=7.162643,
+        throttled_periods=152,
         pids_max_events=0,
-        memory_pressure_seconds=1.1002,
-        cpu_pressure_seconds=8.3001,
+        memory_pressure_seconds=1.028632,
+        cpu_pressure_seconds=7.547969,
     )
     meter.close()
 
@@ -50,13 +50,13 @@ def test_a_sample_agrees_with_the_counters(tree: Tree) -> None:
     meter = meter_of(tree("v2-docker"))
     counters, sample = meter.counters(), meter.sample()
     assert sample is not None
-    assert sample.anonymous == 50 * MIB
+    assert sample.anonymous == 55521280
     assert sample.total == counters.current
     assert sample.cache == counters.cache
     assert sample.nonreclaimable == counters.nonreclaimable
     assert sample.cpu_seconds == counters.cpu_seconds
     assert sample.throttled_seconds == counters.throttled_seconds
-    assert sample.pids == 4
+    assert sample.pids == 1
 
 
 def test_kernel_memory_is_the_sum_of_its_parts_where_the_line_is_missing(tree: Tree) -> None:
@@ -89,7 +89,7 @@ def test_a_pressure_file_without_a_full_line_is_none(tree: Tree) -> None:
     pressure.write_text(pressure.read_text().splitlines()[0] + "\n")
     counters = meter_of(root).counters()
     assert counters.cpu_pressure_seconds is None
-    assert counters.memory_pressure_seconds == 1.1002
+    assert counters.memory_pressure_seconds == 1.028632
 
 
 def test_controllers_that_are_not_delegated_are_none(tree: Tree) -> None:
@@ -135,7 +135,7 @@ def test_limits_of_a_docker_container(tree: Tree) -> None:
     assert read_limits(4242, tree("v2-docker")) == Limits(
         memory_limit=256 * MIB,
         memory_swap_limit=256 * MIB,
-        cpu_limit=1.5,
+        cpu_limit=0.5,
         cpu_weight=59,
         pids_limit=128,
         memory_reservation=128 * MIB,
