@@ -351,7 +351,7 @@ except BlockingIOError:
 
 @in_sandbox
 def what_is_enforced_is_what_was_asked(sandbox: LocalSandbox, scratch: Path) -> None:
-    assert differences(Resources(64 * MIB, 512 * MIB, 0.5, 1.5, 256), sandbox.enforced) == []
+    assert differences(Resources(64 * MIB, 512 * MIB, 0.5, 1.5, 256), sandbox.enforced, 0) == []
     assert sandbox.enforced.memory_limit == 512 * MIB
     assert sandbox.enforced.cpu_limit == (1.5 if sandbox.enforced.by == "cgroup" else None)
 

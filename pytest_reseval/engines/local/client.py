@@ -18,6 +18,9 @@ from pytest_reseval.engines.local.rootfs import Step
 _END_SECONDS = 30.0
 """How long the kernel may take to end every process of a sandbox before the keeper is killed."""
 
+_PASSED_ON = ("LD_LIBRARY_PATH",)
+"""Variables of ours that the keeper gets: what its interpreter may need in order to start."""
+
 _LAST_WORDS_SECONDS = 2.0
 """How long a keeper whose sockets are closed may take to end."""
 
@@ -62,7 +65,7 @@ class KeeperClient:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env={},
+                env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
                 cwd="/",
                 start_new_session=True,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -31,6 +32,33 @@ def descendants(process: psutil.Process) -> list[psutil.Process]:
         return process.children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+
+
+def sampled_descendants(process: psutil.Process) -> list[psutil.Process]:
+    """The same for a fraction of the cost, but a process may be missed while others end.
+
+    ``children`` files of proc_pid_task(5) are read instead of every process of the host, unless
+    the kernel was built without them.
+    """
+    if not Path("/proc/thread-self/children").exists():
+        return descendants(process)
+    found: list[psutil.Process] = []
+    unseen = _children(process.pid)
+    while unseen:
+        pid = unseen.pop()
+        unseen += _children(pid)
+        if (child := find(pid)) is not None:
+            found.append(child)
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    text = ""
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                text += (thread / "children").read_text()
+    return [int(word) for word in text.split()]
 
 
 def kill_tree(root: psutil.Process) -> None:

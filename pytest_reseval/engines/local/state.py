@@ -71,6 +71,7 @@ def remove(private: Path) -> None:
 
     Raises OSError when something remains.
     """
+    # shutil.rmtree recurses, and so would fail on directories that are nested deep enough.
     for command in (("rm", "-rf"), ("chmod", "-R", "u+rwX"), ("rm", "-rf")):
         subprocess.run([*command, "--", private], stderr=subprocess.DEVNULL, check=False)
         if not private.exists():

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import psutil
 
 from pytest_reseval.cgroups.meter import Counters, PeakSource, Sample
-from pytest_reseval.engines.local.processes import descendants
+from pytest_reseval.engines.local.processes import sampled_descendants
 
 INTERVAL = 0.05
 """Seconds between two polls."""
@@ -100,7 +100,7 @@ class Watchdog:
 
     def _poll(self) -> None:
         with self._lock:
-            processes = [p for p in descendants(self._root) if p.pid != self._first_process]
+            processes = [p for p in sampled_descendants(self._root) if p.pid != self._first_process]
             usages = [usage for p in processes if (usage := usage_of(p)) is not None]
             shm = self._shm_bytes()
             total, victim = excess(usages, shm, self._limit)
@@ -133,11 +133,16 @@ class Watchdog:
 
     def _cpu_seconds(self, usages: list[Usage]) -> float:
         """CPU time of all processes ever seen, as of when each was last seen."""
-        living = {usage.process: usage.cpu_seconds for usage in usages}
-        ended = self._cpu_of_living.keys() - living.keys()
-        self._cpu_of_ended += sum(self._cpu_of_living[process] for process in ended)
-        self._cpu_of_living = living
-        return self._cpu_of_ended + sum(living.values())
+        seen = {usage.process: usage.cpu_seconds for usage in usages}
+        for process, seconds in self._cpu_of_living.items():
+            if process in seen:
+                continue
+            if process.is_running():
+                seen[process] = seconds
+            else:
+                self._cpu_of_ended += seconds
+        self._cpu_of_living = seen
+        return self._cpu_of_ended + sum(seen.values())
 
     def counters(self) -> Counters:
         """All figures of a new poll; None for those that only a kernel counts."""

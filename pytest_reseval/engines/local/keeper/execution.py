@@ -12,9 +12,13 @@ import resource
 import signal
 import stat
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
 
 from . import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 CANNOT_RUN = 126
 NOT_FOUND = 127

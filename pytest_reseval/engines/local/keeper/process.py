@@ -19,13 +19,17 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
 
 from . import execution, files, mounts, syscalls, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 
 def main() -> NoReturn:
     """Serve one sandbox from its start request to its end, then leave."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=os.dup(0))
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
@@ -45,7 +49,7 @@ def main() -> NoReturn:
 
 
 class Keeper:
-    """Makes one sandbox from a start request (``client.start_request``) and serves it.
+    """Makes one sandbox from a start request (``client.StartRequest``) and serves it.
 
     Raises OSError or RuntimeError when the kernel refuses a step.
     """
@@ -175,8 +179,8 @@ def _be_first_process(
 ) -> NoReturn:
     """Build the root, then stay until the lifeline ends; ignoring SIGCHLD has the kernel reap.
 
-    From inside the sandbox no signal reaches this process (pid_namespaces(7)) and, as it keeps its
-    capabilities, nothing there may trace it.
+    From inside the sandbox only signals that it handles reach this process (pid_namespaces(7)),
+    and it handles none; as it keeps its capabilities, nothing there may trace it.
     """
     try:
         syscalls.die_with_parent()

@@ -11,7 +11,11 @@ import array
 import json
 import socket
 from collections.abc import Sequence
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 _DESCRIPTORS = 8
 _INT = array.array("i").itemsize
