@@ -207,11 +207,11 @@ class TestOrphans:
         assert owner.stdout is not None
         container_id = owner.stdout.readline().decode().strip()
         docker_engine.sweep()
-        name = api.inspect_container(container_id)["Name"].lstrip("/")
+        assert api.inspect_container(container_id)["State"]["Running"]
         owner.kill()
         owner.wait()
         owner.stdout.close()
-        assert name in docker_engine.sweep()
+        docker_engine.sweep()
         with pytest.raises(NotFound):
             api.inspect_container(container_id)
 
@@ -223,10 +223,9 @@ class TestOrphans:
         api.create_network(names["dead"], labels=dead)
         kept = api.create_network(names["living"], labels=living)
         try:
-            removed = docker_engine.sweep()
-            assert names["dead"] in removed
-            assert names["living"] not in removed
+            docker_engine.sweep()
             assert api.networks(names=[names["dead"]]) == []
+            assert len(api.networks(names=[names["living"]])) == 1
         finally:
             api.remove_network(kept["Id"])
 
@@ -240,7 +239,6 @@ class TestImages:
         context = tmp_path / "context"
         context.mkdir()
         (context / "unique").write_text(uuid.uuid4().hex)
-        (context / "Dockerfile").write_text(f"FROM {base_image}\nCOPY . /context\n")
         environment = Environment(
             image=None,
             dockerfile=context / "Dockerfile",
@@ -252,9 +250,10 @@ class TestImages:
             network=True,
             healthcheck=None,
         )
+        _write_dockerfile(environment, base_image, "COPY . /context")
         yield environment
-        for image in _built(api, environment):
-            api.remove_image(image, force=True)
+        for image in api.images(filters={"label": _label(environment)}):
+            api.remove_image(image["Id"], force=True)
 
     def test_built_once_under_the_digest(
         self, docker_engine: Engine, environment: Environment, api: docker.APIClient
@@ -292,8 +291,7 @@ class TestImages:
     def test_a_failure_shows_the_last_lines(
         self, docker_engine: Engine, environment: Environment, base_image: str
     ) -> None:
-        assert environment.dockerfile is not None
-        environment.dockerfile.write_text(f"FROM {base_image}\nRUN echo told why; exit 9\n")
+        _write_dockerfile(environment, base_image, "RUN echo told why; exit 9")
         with pytest.raises(ImageBuildError, match=r"(?s)Dockerfile.*told why") as failed:
             docker_engine.prepare("failing", environment, timeout=60)
         assert "9" in str(failed.value)
@@ -309,10 +307,8 @@ class TestImages:
     def test_a_hung_build_is_cancelled(
         self, docker_engine: Engine, environment: Environment, base_image: str, mark: str
     ) -> None:
-        assert environment.dockerfile is not None
-        environment.dockerfile.write_text(
-            f'FROM {base_image}\nRUN echo about to hang\nRUN ["sleep", "{mark}"]\n'
-        )
+        instructions = f'RUN echo about to hang\nRUN ["sleep", "{mark}"]'
+        _write_dockerfile(environment, base_image, instructions)
         with pytest.raises(ImageBuildError, match=r"(?s)longer than 5 s.*about to hang"):
             docker_engine.prepare("hung", environment, timeout=5)
         wait_until(lambda: not marked_processes(mark), "the build's process ends")
@@ -320,21 +316,15 @@ class TestImages:
     def test_a_talking_build_is_cancelled_too(
         self, docker_engine: Engine, environment: Environment, base_image: str
     ) -> None:
-        assert environment.dockerfile is not None
-        environment.dockerfile.write_text(
-            f"FROM {base_image}\nRUN while :; do echo talking; sleep 0.1; done\n"
-        )
+        _write_dockerfile(environment, base_image, "RUN while :; do echo talking; sleep 0.1; done")
         with pytest.raises(ImageBuildError, match=r"(?s)longer than 3 s.*talking"):
             docker_engine.prepare("talking", environment, timeout=3)
 
     def test_one_builder_at_a_time(
         self, environment: Environment, base_image: str, api: docker.APIClient
     ) -> None:
-        assert environment.dockerfile is not None
         # Two builds at once would leave two images: neither finds its layers in a cache.
-        environment.dockerfile.write_text(
-            f"FROM {base_image}\nCOPY unique /\nRUN sleep 1; date +%N > /stamp\n"
-        )
+        _write_dockerfile(environment, base_image, "RUN sleep 1; date +%N > /stamp")
         engines = [DockerEngine(), DockerEngine()]
         with ThreadPoolExecutor() as both:
             tags = list(both.map(lambda one: one.prepare("same", environment, timeout=60), engines))
@@ -365,6 +355,19 @@ class TestImages:
             image = f"127.0.0.1:{silent.getsockname()[1]}/silent:image"
             with pytest.raises(ImagePullError, match=r"within 1 s"):
                 docker_engine.prepare("hung", replace(environment, image=image), timeout=1)
+
+
+def _write_dockerfile(environment: Environment, base_image: str, instructions: str) -> None:
+    """Write a Dockerfile whose every layer bears a label, so that all can be removed again."""
+    assert environment.dockerfile is not None
+    environment.dockerfile.write_text(
+        f"FROM {base_image}\nLABEL {_label(environment)}\n{instructions}\n"
+    )
+
+
+def _label(environment: Environment) -> str:
+    assert environment.context is not None
+    return f"reseval-test={(environment.context / 'unique').read_text()}"
 
 
 def _built(api: docker.APIClient, environment: Environment) -> list[str]:
@@ -459,9 +462,13 @@ class TestLostEngine:
         with pytest.raises((EngineLost, SandboxLost)):
             relayed.exec("true")
 
-    def test_while_a_command_runs(self, relay: Relay, relayed: Sandbox, mark: str) -> None:
+    @pytest.mark.parametrize("later", [0, 0.5])  # before and after its process has been found
+    def test_while_a_command_runs(
+        self, relay: Relay, relayed: Sandbox, mark: str, later: float
+    ) -> None:
         def cut() -> None:
             wait_until(lambda: bool(marked_processes(mark)), "the command runs")
+            time.sleep(later)
             relay.cut()
 
         with ThreadPoolExecutor() as beside:

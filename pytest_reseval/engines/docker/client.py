@@ -39,9 +39,10 @@ class Client(docker.APIClient):
             client = cls(version="auto", timeout=_GREETING_TIMEOUT, **kwargs_from_env())
         except (DockerException, requests.RequestException, OSError, ValueError) as error:
             raise EngineUnavailable(
-                f"no Docker API answers at {address()}: {error}. Start the engine, or point "
-                "DOCKER_HOST at its socket (rootless Docker: unix://$XDG_RUNTIME_DIR/docker.sock, "
-                "Podman: unix://$XDG_RUNTIME_DIR/podman/podman.sock), or use another engine"
+                f"no Docker API answers at {address()}: {error}",
+                "Start the engine, or point DOCKER_HOST at its socket (rootless Docker: "
+                "unix://$XDG_RUNTIME_DIR/docker.sock, Podman: "
+                "unix://$XDG_RUNTIME_DIR/podman/podman.sock), or use another engine",
             ) from error
         client.timeout = CALL_TIMEOUT
         return client

@@ -136,8 +136,11 @@ class _Execution:
         """True when the command has ended, False when the deadline came first."""
         identify_at = time.monotonic() + _IDENTIFY_AFTER
         while True:
+            was_open = self._stream is not None
             self._read()
             self._check_sandbox()
+            if was_open and self._stream is None and self._process is not None:
+                self._inspect()  # raises when the stream ended because the engine is lost
             if self._process is not None and self._process.ended():
                 return True
             now = time.monotonic()

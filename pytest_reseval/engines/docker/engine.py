@@ -62,8 +62,8 @@ class DockerEngine:
         if told["KernelVersion"] != os.uname().release:
             raise EngineUnavailable(
                 f"the engine at {address()} runs on another kernel ({told['KernelVersion']}), as a "
-                "remote engine and Docker Desktop do; limits could be neither verified nor "
-                "measured. Run this on the engine's own machine"
+                "remote engine and Docker Desktop do; limits could be neither verified nor measured",
+                "Run this on the engine's own machine",
             )
         self._bounds_storage = can_bound_storage(told, psutil.disk_partitions(all=True))
         self._place = orphans.Place.here()
@@ -229,6 +229,6 @@ def _not_ours(request: SandboxRequest, first_process: ProcessHandle) -> Exceptio
         return StartError(f"sandbox {request.name} ended at once; the image must hold a POSIX sh")
     return EngineUnavailable(
         f"the engine at {address()} runs on this kernel, but its containers' processes and cgroups "
-        "cannot be seen from here, so limits could be neither verified nor measured. Run this "
-        "outside of a container, or in one with the host's pid and cgroup namespaces"
+        "cannot be seen from here, so limits could be neither verified nor measured",
+        "Run this outside of a container, or in one with the host's pid and cgroup namespaces",
     )

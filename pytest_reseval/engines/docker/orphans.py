@@ -96,20 +96,21 @@ def process_has_ended(pid: int, started: int) -> bool:
 def sweep(client: Client, here: Place) -> list[str]:
     """Remove the containers and networks of dead owners; answers the names of what was removed.
 
-    Raises EngineLost.
+    What the engine will not remove now is left to the next sweep. Raises EngineLost.
     """
     ours = {"label": [_BOOT]}
     removed = []
     with engine_answers("looking for what dead runs left behind"):
         for container in client.containers(all=True, filters=ours):
             if is_orphan(container["Labels"], here, process_has_ended):
-                remove_container(client, container["Id"])
-                removed.append(container["Names"][0].lstrip("/"))
+                with suppress(APIError):
+                    remove_container(client, container["Id"])
+                    removed.append(container["Names"][0].lstrip("/"))
         for network in client.networks(filters=ours):
             if is_orphan(network["Labels"], here, process_has_ended):
-                with suppress(NotFound):
+                with suppress(APIError):
                     client.remove_network(network["Id"])
-                removed.append(network["Name"])
+                    removed.append(network["Name"])
     return removed
 
 
