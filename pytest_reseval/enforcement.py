@@ -11,10 +11,11 @@ _CPU_TOLERANCE = 0.01
 """Fraction by which a quota may differ: kernels keep whole microseconds a period."""
 
 
-def differences(asked: Resources, enforced: Enforced) -> list[str]:
+def differences(asked: Resources, enforced: Enforced, swap: int) -> list[str]:
     """Every limit whose value read back is not the one asked for, as sentences.
 
-    A watchdog enforces memory only. Weights are not compared: their curve differs between runtimes.
+    ``swap`` is the host's swap space in bytes: without any, a kernel need not limit it. A
+    watchdog enforces memory only. Weights are not compared: their curve differs between runtimes.
     """
     found = []
     if not _same_memory(asked.memory_limit, enforced.memory_limit):
@@ -24,7 +25,8 @@ def differences(asked: Resources, enforced: Enforced) -> list[str]:
         )
     if enforced.by == "watchdog":
         return found
-    if enforced.memory_swap_limit is not None and not _same_memory(
+    unlimited_swap_is_none = enforced.memory_swap_limit is None and not swap
+    if not unlimited_swap_is_none and not _same_memory(
         asked.memory_limit, enforced.memory_swap_limit
     ):
         found.append(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
+
+import psutil
 
 from pytest_reseval.admission import Admission, ClaimTooLarge
 from pytest_reseval.agents.base import AgentServiceError
@@ -34,9 +36,10 @@ from pytest_reseval.outcomes import (
     classify,
 )
 from pytest_reseval.plans import TrialPlan
+from pytest_reseval.printable import printable
 from pytest_reseval.records import TrialRecord
 from pytest_reseval.tasks.model import Environment
-from pytest_reseval.verification import read_reward, run_verifier
+from pytest_reseval.verification import verify
 
 Number = TypeVar("Number", int, float)
 
@@ -106,7 +109,7 @@ class Trial:
                     labels={"run": harness.run, "trial": self.id},
                 )
             )
-            mismatches = differences(plan.resources, sandbox.enforced)
+            mismatches = differences(plan.resources, sandbox.enforced, psutil.swap_memory().total)
             if mismatches:
                 raise LimitsDiffer("; ".join(mismatches))
             self._series = harness.sampler.watch(sandbox.meter)
@@ -155,28 +158,20 @@ class Trial:
             cause = Cause.AGENT_SERVICE
         else:
             cause = Cause(error.cause)
-        self._fault = Fault(cause, str(error))
+        self._fault = Fault(cause, printable(str(error)))
 
     def close(self) -> None:
         """Read what is left to read and tear everything down; harmless when called twice."""
         if self._ended is not None:
             return
-        try:
+        with ExitStack() as teardown:
+            teardown.callback(self._give_back)
+            teardown.callback(self._remove_sandbox)
             if self._admission is not None:
                 self._neighbours = (self._neighbours[0], self.harness.neighbours())
             if self._series is not None:
                 self._series.stop()
                 self.harness.directory.write_series(self.id, self._began, self._series.samples)
-            with self._stage("teardown"):
-                if self.sandbox is not None:
-                    self.sandbox.close()
-        except EngineError as error:
-            if self._fault is None:
-                self.fault(error)
-        finally:
-            if self._admission is not None:
-                self._admission.release()
-            self._ended = time.monotonic()
 
     def record(self) -> TrialRecord:
         """The verdict and all the evidence, put on file."""
@@ -184,6 +179,20 @@ class Trial:
         self.harness.directory.append(record)
         self.harness.directory.retract(record.worker)
         return record
+
+    def _remove_sandbox(self) -> None:
+        try:
+            with self._stage("teardown"):
+                if self.sandbox is not None:
+                    self.sandbox.close()
+        except EngineError as error:
+            if self._fault is None:
+                self.fault(error)
+
+    def _give_back(self) -> None:
+        self._ended = time.monotonic()
+        if self._admission is not None:
+            self._admission.release()
 
     def _obituary(self) -> TrialRecord:
         died = f"the worker process {self.harness.worker} died"
@@ -261,6 +270,7 @@ class Trial:
             ),
             default=None,
         )
+        kills = _increase(before.oom_kill, after.oom_kill)
         return PhaseFacts(
             name=name,
             started=began - self._began,
@@ -270,7 +280,7 @@ class Trial:
             peak=peak,
             peak_source=source,
             nonreclaimable_peak=nonreclaimable,
-            cache_saturated=not after.oom_kill
+            cache_saturated=not kills
             and _saturated_by_cache(peak, nonreclaimable, self.plan.resources.memory_limit),
             residue=(
                 None
@@ -278,7 +288,7 @@ class Trial:
                 else max(0, before.nonreclaimable - self._idle_memory)
             ),
             oom=_increase(before.oom, after.oom),
-            oom_kill=_increase(before.oom_kill, after.oom_kill),
+            oom_kill=kills,
             cpu_seconds=_increase(before.cpu_seconds, after.cpu_seconds),
             throttled_seconds=_increase(before.throttled_seconds, after.throttled_seconds),
             throttled_periods=_increase(before.throttled_periods, after.throttled_periods),
@@ -287,7 +297,7 @@ class Trial:
                 before.memory_pressure_seconds, after.memory_pressure_seconds
             ),
             cpu_pressure_seconds=_increase(before.cpu_pressure_seconds, after.cpu_pressure_seconds),
-            output_tail=(result.stdout + result.stderr)[-_OUTPUT_TAIL:] if result else "",
+            output_tail=_tail(result.stdout + result.stderr) if result else "",
         )
 
 
@@ -301,8 +311,9 @@ def run_task(plan: TrialPlan, harness: Harness, trial_id: str) -> TrialRecord:
         with trial.phase("agent") as execution:
             execution.result = agent.solve(task, sandbox, harness.scaled(task.agent_timeout))
         with trial.phase("verifier") as execution:
-            execution.result = run_verifier(task, sandbox, harness.scaled(task.verifier_timeout))
-            trial.reward, trial.reward_problem = read_reward(sandbox)
+            verification = verify(task, sandbox, harness.scaled(task.verifier_timeout))
+            execution.result = verification.result
+            trial.reward, trial.reward_problem = verification.reward, verification.problem
     except (EngineError, ClaimTooLarge, AgentServiceError) as error:
         trial.fault(error)
     finally:
@@ -328,6 +339,10 @@ def _furnish(sandbox: Sandbox, environment: Environment) -> None:
     if environment.loose_files is not None:
         workdir = environment.workdir or sandbox.exec("pwd").stdout.rstrip("\n")
         sandbox.put(environment.loose_files, workdir)
+
+
+def _tail(output: str) -> str:
+    return printable(output[-_OUTPUT_TAIL:])[-_OUTPUT_TAIL:]
 
 
 def _saturated_by_cache(peak: int | None, nonreclaimable: int | None, limit: int | None) -> bool:

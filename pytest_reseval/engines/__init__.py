@@ -6,7 +6,7 @@ from pytest_reseval.engines.base import Engine, EngineUnavailable
 
 
 def choose(name: str) -> tuple[Engine, str]:
-    """The engine by that name and why it was taken; ``auto`` takes docker if it answers, else local.
+    """The engine by that name and why; ``auto`` takes docker if it answers, else local.
 
     Raises EngineUnavailable when it, or for ``auto`` neither, can be used on this machine.
     """
@@ -18,7 +18,7 @@ def choose(name: str) -> tuple[Engine, str]:
         engine = _docker()
     except EngineUnavailable as no_docker:
         try:
-            return _local(), f"auto: {no_docker}"
+            return _local(), f"auto: {no_docker.reason}"
         except EngineUnavailable as no_local:
             raise EngineUnavailable(f"docker: {no_docker}; local: {no_local}") from None
     return engine, "auto: it answers"

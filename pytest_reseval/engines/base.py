@@ -29,7 +29,14 @@ class EngineError(Exception):
 
 
 class EngineUnavailable(EngineError):
-    """The engine cannot be used on this machine; the message says why and what would help."""
+    """The engine cannot be used on this machine; the message says why and what would help.
+
+    ``reason`` alone is for those who take another engine.
+    """
+
+    def __init__(self, reason: str, mend: str = "") -> None:
+        self.reason = reason
+        super().__init__(f"{reason}. {mend}" if mend else reason)
 
 
 class ImageBuildError(EngineError):
@@ -203,7 +210,8 @@ class Engine(Protocol):
     def prepare(self, name: str, environment: Environment, *, timeout: float | None) -> str | None:
         """Build or pull an image and answer its name; None for an engine without images.
 
-        ``name`` only serves people who look at the images. Raises ImageBuildError or ImagePullError. Safe to call from several processes at once.
+        ``name`` only serves people who look at the images. Raises ImageBuildError or
+        ImagePullError. Safe to call from several processes at once.
         """
 
     def start(self, request: SandboxRequest) -> Sandbox:

@@ -27,6 +27,7 @@ from tests.engines.conftest import (
     Start,
     first_process,
     marked_processes,
+    wait_for_process,
     wait_until,
 )
 
@@ -98,7 +99,7 @@ class TestExec:
     ) -> None:
         result = sandbox.exec(f"sleep {mark} & echo started", timeout=PATIENCE)
         assert (result.exit_code, result.stdout) == (0, "started\n")
-        assert marked_processes(mark)
+        wait_for_process(mark)
 
     def test_a_command_may_close_its_output_and_go_on(self, sandbox: Sandbox) -> None:
         assert sandbox.exec("exec >&- 2>&-; sleep 0.5; exit 5").exit_code == 5
@@ -365,7 +366,7 @@ class TestEnd:
     def test_nothing_is_left(self, start: Start, mark: str) -> None:
         sandbox = start()
         assert sandbox.exec(f"(setsid sleep {mark} >/dev/null 2>&1 &)").ok
-        [daemon] = marked_processes(mark)
+        daemon = wait_for_process(mark)
         place = locate(daemon.pid)
         assert place is not None
         namespace = Path(f"/proc/{daemon.pid}/ns/mnt").readlink()
@@ -389,7 +390,7 @@ class TestEnd:
         sandbox = start()
         assert sandbox.alive()
         assert sandbox.exec(f"(setsid sleep {mark} >/dev/null 2>&1 &)").ok
-        first_process(marked_processes(mark)[0]).kill()
+        first_process(wait_for_process(mark)).kill()
         wait_until(lambda: not sandbox.alive(), "the sandbox is seen to have ended")
         with pytest.raises(SandboxLost):
             sandbox.exec("true")
@@ -422,7 +423,7 @@ class TestEnd:
         )
         assert owner.stdout is not None
         assert owner.stdout.readline() == b"running\n"
-        assert marked_processes(mark)
+        wait_for_process(mark)
         owner.send_signal(signal.SIGKILL)
         owner.wait()
         owner.stdout.close()
