@@ -96,7 +96,7 @@ class LocalEngine:
         try:
             self._start(SandboxRequest("preflight", None, resources)).close()
         except (OSError, KeeperFailed) as error:
-            raise EngineUnavailable(_namespaces_refused(error)) from error
+            raise _namespaces_refused(error) from error
 
     def unsupported(self, task: Task) -> str | None:
         """Why this engine cannot run this task; None when it can."""
@@ -255,15 +255,15 @@ def _may_make_namespaces() -> bool:
     return capable and Path("/proc/self/uid_map").read_text().split() == _ALL_IDS
 
 
-def _namespaces_refused(error: Exception) -> str:
+def _namespaces_refused(error: Exception) -> EngineUnavailable:
     values = []
     for name in _SYSCTLS:
         file = Path("/proc/sys") / name.replace(".", "/")
         if file.exists():
             values.append(f"{name} = {file.read_text().strip()}")
-    return (
-        f"this machine refuses the namespaces or mounts of a sandbox: {error}. Run as root "
-        "(CAP_SYS_ADMIN), or allow user namespaces to ordinary users "
+    return EngineUnavailable(
+        f"this machine refuses the namespaces or mounts of a sandbox: {error}",
+        "Run as root (CAP_SYS_ADMIN), or allow user namespaces to ordinary users "
         f"({', '.join(values)}); in a container its runtime may forbid them (--privileged, or a "
-        "seccomp profile that allows unshare and mount)"
+        "seccomp profile that allows unshare and mount)",
     )

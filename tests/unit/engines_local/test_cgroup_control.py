@@ -205,7 +205,7 @@ def test_creating_writes_everything(v2_home: Home, tmp_path: Path) -> None:
 
 def test_a_name_that_is_taken_is_told(tmp_path: Path, v2_home: Home) -> None:
     (tmp_path / "box").touch()
-    with pytest.raises(CgroupError, match="File exists.*box"):
+    with pytest.raises(CgroupError, match=r"File exists.*box"):
         Cgroup(v2_home, "box").create(RESOURCES)
 
 
