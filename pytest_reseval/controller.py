@@ -69,7 +69,7 @@ class Controller:
         if self._progress is not None:
             self._progress.stop()
         session.exitstatus = self.tally.exit_status(session.exitstatus)
-        if not self.tally.verdicts:
+        if not self.tally.verdicts and self._manifest is None:
             return
         from pytest_reseval import manifest
 

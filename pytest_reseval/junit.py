@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import msgspec
 
 from pytest_reseval.outcomes import Outcome
+from pytest_reseval.printable import printable
 from pytest_reseval.records import Manifest
 
 
@@ -46,11 +47,12 @@ def enrich(
 
 def _address(node_id: str, prefix: str | None) -> tuple[str | None, str | None]:
     """Class name and name that pytest's JUnit file gives a node id."""
-    path, bracket, parameters = node_id.partition("[")
-    file, *names = path.split("::")
-    module = file.removesuffix(".py").replace("/", ".")
-    classes = [prefix, module, *names[:-1]] if prefix else [module, *names[:-1]]
-    return ".".join(classes), f"{names[-1]}{bracket}{parameters}"
+    file, _, rest = node_id.partition("::")
+    path, bracket, parameters = rest.partition("[")
+    *classes, function = path.split("::")
+    module = file.replace("/", ".").removesuffix(".py")
+    prefixes = [prefix] if prefix else []
+    return ".".join([*prefixes, module, *classes]), f"{function}{bracket}{parameters}"
 
 
 def _add_properties(suite: ElementTree.Element, manifest: Manifest) -> None:
@@ -60,4 +62,6 @@ def _add_properties(suite: ElementTree.Element, manifest: Manifest) -> None:
         suite.insert(0, properties)
     for name, value in msgspec.to_builtins(manifest).items():
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        ElementTree.SubElement(properties, "property", name=f"reseval.{name}", value=text)
+        ElementTree.SubElement(
+            properties, "property", name=f"reseval.{name}", value=printable(text)
+        )

@@ -8,6 +8,8 @@ process and of the controller.
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -126,12 +128,13 @@ class RunDirectory:
     def append(self, record: TrialRecord) -> None:
         """Add one line and put it on disk before returning."""
         self.path.mkdir(parents=True, exist_ok=True)
-        line = msgspec.json.encode(record) + b"\n"
+        line = _json(record) + b"\n"
         descriptor = os.open(
-            self.trials, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
+            self.trials, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
         )
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _take_back_torn_line(descriptor)
             written = os.write(descriptor, line)
             if written != len(line):
                 os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
@@ -146,7 +149,7 @@ class RunDirectory:
         """Write down, before a trial begins, what is to be said of it should its worker die."""
         path = self._obituary(obituary.worker)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.encode(obituary))
+        path.write_bytes(_json(obituary))
 
     def retract(self, worker: str) -> None:
         """The trial that a worker announced has ended in another way."""
@@ -173,7 +176,7 @@ class RunDirectory:
         """Replace the manifest as a whole."""
         self.path.mkdir(parents=True, exist_ok=True)
         draft = self.manifest.with_suffix(".json.new")
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+        draft.write_bytes(msgspec.json.format(_json(manifest), indent=2) + b"\n")
         draft.replace(self.manifest)
 
     def read_manifest(self) -> Manifest:
@@ -198,13 +201,31 @@ class RunDirectory:
     def write_log(self, trial: str, phase: str, text: str) -> None:
         """What one phase of a trial printed, as far as it was kept."""
         self._folder(trial).joinpath(f"{phase}.log").write_text(
-            text, encoding="utf-8", errors="surrogateescape"
+            text, encoding="utf-8", errors="backslashreplace"
         )
 
     def _obituary(self, worker: str) -> Path:
         return self.path / "in-flight" / f"{worker}.json"
 
     def _folder(self, trial: str) -> Path:
-        folder = self.path / "trials" / re.sub(r"[^A-Za-z0-9._=-]+", "-", trial).strip("-.")[-200:]
+        """A folder for this trial alone: a readable name, and a hash of all that it leaves out."""
+        name = re.sub(r"[^A-Za-z0-9._=-]+", "-", trial).strip("-.")[-200:]
+        mark = hashlib.sha256(trial.encode(errors="surrogatepass")).hexdigest()[:8]
+        folder = self.path / "trials" / f"{name}-{mark}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def _json(value: object) -> bytes:
+    """The value in UTF-8; what cannot be (bytes of a file name, say) becomes a question mark."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(value), ensure_ascii=False).encode(errors="replace")
+
+
+def _take_back_torn_line(descriptor: int) -> None:
+    """Cut off the start of a line that its writer died in, lest the next one be spoilt by it."""
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        os.ftruncate(descriptor, os.pread(descriptor, size, 0).rfind(b"\n") + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import msgspec
 
@@ -21,19 +22,38 @@ REWARD_TEXT = "/logs/verifier/reward.txt"
 _LARGEST_REWARD_FILE = 64 * 1024
 
 
-def run_verifier(task: Task, sandbox: Sandbox, timeout: float | None) -> ExecResult:
-    """Bring in the hidden tests, after clearing what the agent may have put in their place."""
-    sandbox.exec(
-        ["sh", "-c", "rm -rf /tests /logs/verifier; mkdir -p -m 777 /logs/verifier"], user="root"
-    )
-    sandbox.put(task.tests, "/tests")
-    return run_script(
+_CLEAR = "rm -rf /tests /logs/verifier && mkdir -p -m 777 /logs/verifier"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How the task's check went: what ran, and the reward or the reason why there is none."""
+
+    result: ExecResult | None
+    reward: float | None
+    problem: str | None
+
+
+def verify(task: Task, sandbox: Sandbox, timeout: float | None) -> Verification:
+    """Run the hidden tests, after clearing what the agent may have put in their place.
+
+    Where that cannot be cleared nothing is run, and no reward is read: it could be the agent's own.
+    """
+    try:
+        cleared = sandbox.exec(["sh", "-c", _CLEAR], timeout=timeout, user="root")
+        if not cleared.ok:
+            return Verification(cleared, None, "what was at /tests or /logs/verifier stays there")
+        sandbox.put(task.tests, "/tests")
+    except SandboxFileError as error:
+        return Verification(None, None, f"the tests could not be brought in: {error}")
+    result = run_script(
         sandbox,
         "/tests/test.sh",
         timeout=timeout,
         user=task.verifier_user,
         env=task.verifier_env,
     )
+    return Verification(result, *read_reward(sandbox))
 
 
 def read_reward(sandbox: Sandbox) -> tuple[float | None, str | None]:

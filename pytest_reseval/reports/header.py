@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_reseval.printable import printable
 from pytest_reseval.records import Manifest
 from pytest_reseval.resources import format_memory
 
@@ -17,7 +18,7 @@ def header(manifest: Manifest) -> list[str]:
     lines = [
         f"reseval: engine {', '.join(facts)}",
         f"reseval: headroom {options['headroom']}; samples {options['samples']}; "
-        f"agent {manifest.agent}; admission by {options['admission']}, "
+        f"agent {printable(manifest.agent, keep='')}; admission by {options['admission']}, "
         f"{format_memory(manifest.budget_memory)} and {manifest.budget_cores:g} cores to promise",
     ]
     return lines + [f"reseval: {note}" for note in engine.notes]

@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from pytest_reseval.outcomes import Cause, Outcome
 from pytest_reseval.plans import DECLARED
+from pytest_reseval.printable import printable
 from pytest_reseval.records import Manifest, TrialRecord
 from pytest_reseval.resources import Headroom, format_memory
 from pytest_reseval.statistics import wilson_interval
@@ -40,19 +41,22 @@ def summary(
     trials_file: Path,
     width: int,
 ) -> list[Line]:
-    """Everything the summary says, for a terminal of ``width`` columns."""
+    """Everything the summary says, for a terminal of ``width`` columns.
+
+    No line is wider, but those that name the file of records: a path is of use only as a whole.
+    """
     lines = [Line(text) for text in _enforcement(records, manifest, width)]
     lines += [Line(""), *_outcomes(records)]
     lines += _causes(records, width)
     lines += _peaks(records, width)
     if not_run:
         lines += [Line(""), Line(f"not run: {not_run} of {selected}", ("yellow", "bold"))]
-    lines += [
+    return [
+        *(Line(_clipped(line.text, width), line.markup) for line in lines),
         Line(""),
         Line(f"records  {trials_file}"),
         Line(f"more     python -m json.tool --json-lines {shlex.quote(str(trials_file))}"),
     ]
-    return lines
 
 
 def _enforcement(
@@ -66,7 +70,7 @@ def _enforcement(
         figures.append(f"engine {engine.name} {engine.version}")
         if engine.cgroup_version:
             figures.append(f"cgroup v{engine.cgroup_version}")
-        figures.append(f"agent {manifest.agent}")
+        figures.append(f"agent {printable(manifest.agent, keep='')}")
     for kind, count in by.most_common():
         words = {
             "cgroup": "limits read back from the kernel",
@@ -139,7 +143,7 @@ def _peaks(records: Sequence[TrialRecord], width: int) -> list[Line]:
             (
                 peak / guarantee,
                 [
-                    task,
+                    _clipped(printable(task, keep=""), width * 3 // 10),
                     format_memory(guarantee),
                     f"{bound}{format_memory(peak)}",
                     f"{peak / guarantee:.1f}x",
@@ -154,7 +158,7 @@ def _peaks(records: Sequence[TrialRecord], width: int) -> list[Line]:
     header = ["  task", "guarantee", "peak", "peak/guarantee", "under", ""]
     shown = [["  " + cells[0], *cells[1:]] for _, cells in rows[:_MOST_ROWS]]
     lines = [Line(""), Line("peaks near or above the guarantee", ("bold",))]
-    lines += [Line(text[:width].rstrip()) for text in _table(header, shown, right=(1, 2, 3))]
+    lines += [Line(text.rstrip()) for text in _table(header, shown, right=(1, 2, 3))]
     if len(rows) > _MOST_ROWS:
         lines.append(Line(f"  and {len(rows) - _MOST_ROWS} more"))
     return lines
@@ -188,9 +192,14 @@ def _tightness(configuration: str) -> tuple[bool, float]:
 def _tasks(records: Sequence[TrialRecord]) -> list[str]:
     """Each task with its configurations: ``unpack[1x,3x]``."""
     return [
-        f"{task}[{','.join(_configurations([one for one in records if one.task == task]))}]"
+        f"{printable(task, keep='')}"
+        f"[{','.join(_configurations([one for one in records if one.task == task]))}]"
         for task in dict.fromkeys(record.task for record in records)
     ]
+
+
+def _clipped(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _listing(start: str, names: Sequence[str], width: int) -> str:

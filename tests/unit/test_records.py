@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_reseval.cgroups.meter import Sample
+from pytest_reseval.outcomes import Cause, Evidence, Fault, Outcome
+from pytest_reseval.records import RunDirectory, TrialRecord
+from pytest_reseval.resources import MIB
+from tests.unit.builders import ENFORCED, RESOURCES, make_manifest, make_phase, make_record
+
+HOSTILE = (
+    "\x1b]0;owned\x07\x1b[2J",
+    "a\nb\r\nc\u2028d",
+    "\x00\x01\x7f\x9b",
+    "\udcff\ud800",
+    "\u202egnp.exe",
+    '"}\n{"trial": "forged"}\n',
+    "é漢😀",
+)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> RunDirectory:
+    return RunDirectory(tmp_path / "deep" / "run")
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+figures = st.floats(0, 1e9)
+sizes = st.one_of(st.none(), st.integers(0, 2**62))
+phases = st.builds(
+    make_phase,
+    st.sampled_from(["agent", "verifier", "test"]),
+    exit_code=st.one_of(st.none(), st.integers(0, 255)),
+    timed_out=st.booleans(),
+    peak=sizes,
+    peak_source=st.sampled_from(["kernel", "sampled"]),
+    residue=sizes,
+    oom=sizes,
+    oom_kill=sizes,
+    cpu_seconds=st.one_of(st.none(), figures),
+    output_tail=texts,
+)
+records = st.builds(
+    TrialRecord,
+    trial=texts,
+    task=texts,
+    configuration=texts,
+    sample=st.integers(0, 10**6),
+    outcome=st.sampled_from(Outcome),
+    cause=st.sampled_from(Cause),
+    message=texts,
+    evidence=st.builds(
+        Evidence,
+        st.just(RESOURCES),
+        st.sampled_from([None, ENFORCED, replace(ENFORCED, by="watchdog", memory_limit=None)]),
+        fault=st.one_of(st.none(), st.builds(Fault, st.sampled_from(Cause), texts)),
+        phases=st.lists(phases, max_size=3).map(tuple),
+        reward=st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)),
+        reward_problem=st.one_of(st.none(), texts),
+    ),
+    engine=texts,
+    agent=texts,
+    started=texts,
+    seconds=figures,
+    waited=figures,
+    stages=st.dictionaries(texts, figures, max_size=3),
+    neighbours_at_start=st.integers(0, 100),
+    neighbours_at_end=st.integers(0, 100),
+    worker=texts,
+    task_digest=st.one_of(st.none(), texts),
+    defaulted=st.lists(texts, max_size=2).map(tuple),
+    ignored_keys=st.lists(texts, max_size=2).map(tuple),
+    run=texts,
+)
+
+
+@given(records)
+def test_a_record_survives_the_way_through_builtins(record: TrialRecord) -> None:
+    plain = record.builtins()
+    assert TrialRecord.from_builtins(plain) == record
+    assert TrialRecord.from_builtins(json.loads(json.dumps(plain))) == record
+
+
+@given(st.lists(records, max_size=4))
+def test_what_was_appended_is_read_in_order(
+    tmp_path_factory: pytest.TempPathFactory, written: list[TrialRecord]
+) -> None:
+    directory = RunDirectory(tmp_path_factory.mktemp("run"))
+    for record in written:
+        directory.append(record)
+    assert list(directory.read()) == written
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_a_record_is_one_line_of_json_whatever_is_in_it(directory: RunDirectory, text: str) -> None:
+    hostile = make_record(
+        task=text, message=text, phases=[make_phase(output_tail=text)], configuration=text
+    )
+    directory.append(hostile)
+    directory.append(make_record())
+    first, second = directory.trials.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    assert json.loads(first)["outcome"] == "passed"
+    assert json.loads(second)["task"] == "unpack"
+    assert [record.sample for record in directory.read()] == [0, 0]
+
+
+def test_nothing_is_read_where_nothing_was_written(directory: RunDirectory) -> None:
+    assert list(directory.read()) == []
+    assert not directory.path.exists()
+
+
+def test_a_torn_last_line_is_passed_over(directory: RunDirectory) -> None:
+    directory.append(make_record("one"))
+    with directory.trials.open("ab") as file:
+        file.write(b'{"trial":"torn","ta')
+    assert [record.task for record in directory.read()] == ["one"]
+
+
+@pytest.mark.parametrize("torn", [b'{"trial":"torn","ta', b"x" * 100_000])
+def test_a_torn_line_does_not_spoil_the_next_one(directory: RunDirectory, torn: bytes) -> None:
+    directory.append(make_record("one"))
+    with directory.trials.open("ab") as file:
+        file.write(torn)
+    directory.append(make_record("two"))
+    assert [record.task for record in directory.read()] == ["one", "two"]
+
+
+def test_a_file_that_is_nothing_but_torn_begins_anew(directory: RunDirectory) -> None:
+    directory.path.mkdir(parents=True)
+    directory.trials.write_bytes(b'{"tri')
+    directory.append(make_record("one"))
+    assert [record.task for record in directory.read()] == ["one"]
+
+
+def test_many_writers_never_mix_their_lines(directory: RunDirectory) -> None:
+    tasks = [f"task-{number}" for number in range(40)]
+    phases = [make_phase(output_tail="x" * 20_000)]
+    written = [make_record(task, phases=phases) for task in tasks]
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        list(pool.map(directory.append, written))
+    assert sorted(record.task for record in directory.read()) == sorted(tasks)
+
+
+def test_a_line_that_does_not_fit_on_the_disk_is_taken_back(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory.append(make_record("one"))
+    real = os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda fd, data: real(fd, data[: len(data) // 2]))
+        with pytest.raises(OSError, match="disk full"):
+            directory.append(make_record("two"))
+    directory.append(make_record("three"))
+    assert [record.task for record in directory.read()] == ["one", "three"]
+
+
+def test_the_peak_is_the_highest_of_all_phases() -> None:
+    phases = [make_phase(peak=MIB), make_phase("verifier", peak=3 * MIB), make_phase(peak=None)]
+    assert make_record(phases=phases).peak == 3 * MIB
+    assert make_record(phases=[make_phase(peak=None)]).peak is None
+    assert make_record().peak is None
+
+
+def test_an_obituary_stands_until_it_is_retracted(directory: RunDirectory) -> None:
+    first, second = (make_record(cause=Cause.WORKER_CRASH, worker=w) for w in ("gw0", "gw1"))
+    directory.announce(first)
+    directory.announce(second)
+    directory.retract("gw1")
+    assert directory.obituary("gw0") == first
+    assert directory.obituary("gw1") is None
+
+
+def test_a_worker_that_announced_nothing_has_no_obituary(directory: RunDirectory) -> None:
+    assert directory.obituary("gw0") is None
+    directory.retract("gw0")
+
+
+def test_a_later_obituary_replaces_the_earlier(directory: RunDirectory) -> None:
+    directory.announce(make_record("one"))
+    directory.announce(make_record("two"))
+    obituary = directory.obituary("main")
+    assert obituary is not None
+    assert obituary.task == "two"
+
+
+def test_a_torn_obituary_is_none(directory: RunDirectory) -> None:
+    directory.announce(make_record())
+    (file,) = (directory.path / "in-flight").iterdir()
+    file.write_bytes(file.read_bytes()[:50])
+    assert directory.obituary("main") is None
+
+
+def test_the_series_is_a_table_in_seconds_since_the_trial_began(directory: RunDirectory) -> None:
+    row = partial(Sample, cache=2, nonreclaimable=3, total=4, throttled_seconds=0.0, pids=5)
+    samples = [row(time=100.0, anonymous=1, cpu_seconds=0.5), row(100.25, 7, cpu_seconds=0.75)]
+    directory.write_series("t", 99.0, samples)
+    (file,) = directory.path.glob("trials/*/series.csv")
+    with file.open(newline="") as lines:
+        first, second = csv.DictReader(lines)
+    assert first == {
+        "time": "1.000",
+        "anonymous": "1",
+        "cache": "2",
+        "nonreclaimable": "3",
+        "total": "4",
+        "cpu_seconds": "0.500",
+        "throttled_seconds": "0.000",
+        "pids": "5",
+    }
+    assert (second["time"], second["anonymous"]) == ("1.250", "7")
+
+
+@pytest.mark.parametrize(
+    "trial",
+    ["../../x[a/b]", "/etc/passwd", "..", "", "a\x00b", "x" * 5000, "\udcff", "-rf", ".hidden"],
+    ids=ascii,
+)
+def test_a_log_stays_in_the_folder_of_the_run(directory: RunDirectory, trial: str) -> None:
+    directory.write_log(trial, "agent", "said")
+    (log,) = directory.path.rglob("*.log")
+    assert log.parent.parent == directory.path / "trials"
+    assert log.resolve().is_relative_to(directory.path.resolve())
+    assert log.read_text() == "said"
+    assert not log.parent.name.startswith(".")
+
+
+def test_trials_of_similar_names_have_folders_of_their_own(directory: RunDirectory) -> None:
+    for trial in ("tasks/a/b::run", "tasks/a-b::run", "tasks/a b::run", "y" + "x" * 300, "x" * 300):
+        directory.write_log(trial, "agent", trial)
+    assert len(list(directory.path.rglob("agent.log"))) == 5
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_a_log_is_utf_8_whatever_was_printed(directory: RunDirectory, text: str) -> None:
+    directory.write_log("t", "agent", text)
+    (log,) = directory.path.rglob("agent.log")
+    log.read_bytes().decode("utf-8")
+
+
+def test_the_manifest_is_read_as_it_was_written(directory: RunDirectory) -> None:
+    manifest = make_manifest(tasks={"unpack": "abc"}, ended="later", not_run=1)
+    directory.write_manifest(make_manifest())
+    directory.write_manifest(manifest)
+    assert directory.read_manifest() == manifest
+    assert [file.name for file in directory.path.iterdir()] == ["manifest.json"]
+
+
+def test_the_manifest_says_what_undecodable_arguments_can_be_said(directory: RunDirectory) -> None:
+    directory.write_manifest(make_manifest(arguments=("tasks/\udcff",)))
+    written: dict[str, Any] = json.loads(directory.manifest.read_bytes())
+    assert written["arguments"] == ["tasks/?"]
