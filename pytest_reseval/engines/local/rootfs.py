@@ -1,8 +1,9 @@
 """Which mounts make up a sandbox's root directory: a decision, carried out by ``mounts.build``.
 
-The root is a private directory on disk. Each directory of the host's root becomes an overlay in
-it, with the host's content below and a private upper layer, also on disk (a tmpfs would be charged
-to the sandbox's memory). Directories that hold state of the running host start empty, and so does
+The root is an overlay with the host's root below and a private upper layer on disk (a tmpfs would
+be charged to the sandbox's memory). In a user namespace the kernel refuses that, and each directory
+of the host's root becomes an overlay of its own; every overlay costs milliseconds to make and to
+remove, so one is better. Directories that hold state of the running host start empty, and so does
 every mount point, unless hosts commonly keep part of their system on it.
 """
 
@@ -59,8 +60,7 @@ def plan(
     """
     planner = _Planner(private, frozenset(mountpoints), privileged, host)
     return [
-        *planner.directories("/"),
-        *(("directory", path, f"{mode:o}") for path, mode in FRESH.items()),
+        *(planner.whole() if privileged else planner.split()),
         *planner.names(),
         *_kernel_views(privileged),
         *planner.hidden_state(),
@@ -76,6 +76,24 @@ class _Planner:
         self._privileged = privileged
         self._host = host
         self._layers = 0
+
+    def whole(self) -> Iterator[Step]:
+        layer = self._next_layer()
+        other_disks = {
+            path
+            for path in self._mountpoints - _SYSTEM - _KERNEL - FRESH.keys()
+            if path.count("/") == 1 and path != "/" and self._source(path).is_dir()
+        }
+        for path, mode in {**dict.fromkeys(sorted(other_disks), 0o755), **FRESH}.items():
+            yield ("hidden", path, f"{layer}/upper{path}", f"{mode:o}")
+        yield ("overlay", "/", str(self._host), layer, "")
+        for path in sorted(self._mountpoints & _SYSTEM):
+            yield ("overlay", path, str(self._source(path)), self._next_layer(), "")
+
+    def split(self) -> Iterator[Step]:
+        yield from self.directories("/")
+        for path, mode in FRESH.items():
+            yield ("directory", path, f"{mode:o}")
 
     def directories(self, parent: str) -> Iterator[Step]:
         with os.scandir(self._source(parent)) as entries:
@@ -101,14 +119,15 @@ class _Planner:
             yield ("directory", path, "755")
         elif not os.access(source, os.R_OK | os.X_OK):
             yield ("directory", path, "700")
-        elif not self._privileged and self._has_mounts(path):
+        elif self._has_mounts(path):
             yield ("directory", path, "755")
             yield from self.directories(path)
         else:
-            self._layers += 1
-            layer = self._private / "layers" / str(self._layers)
-            options = "" if self._privileged else ",userxattr"
-            yield ("overlay", path, str(source), str(layer), options)
+            yield ("overlay", path, str(source), self._next_layer(), ",userxattr")
+
+    def _next_layer(self) -> str:
+        self._layers += 1
+        return str(self._private / "layers" / str(self._layers))
 
     def _has_mounts(self, path: str) -> bool:
         return any(mountpoint.startswith(f"{path}/") for mountpoint in self._mountpoints)

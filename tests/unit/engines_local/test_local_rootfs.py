@@ -40,8 +40,10 @@ def paths(steps: list[Step], action: str) -> list[str]:
     return [step[1] for step in steps if step[0] == action]
 
 
-def test_every_directory_becomes_an_overlay_with_a_layer_of_its_own(host: Path) -> None:
-    steps = steps_of(host, set(), privileged=True)
+def test_in_a_user_namespace_every_directory_is_an_overlay_with_a_layer_of_its_own(
+    host: Path,
+) -> None:
+    steps = steps_of(host, set(), privileged=False)
     overlays = [step for step in steps if step[0] == "overlay"]
     assert [step[1] for step in overlays] == ["/data", "/etc", "/home", "/usr", "/var"]
     assert len({step[3] for step in overlays}) == len(overlays)
@@ -49,10 +51,20 @@ def test_every_directory_becomes_an_overlay_with_a_layer_of_its_own(host: Path) 
     assert ("symlink", "/bin", "usr/bin") in steps
 
 
-def test_state_of_the_running_host_starts_empty(host: Path) -> None:
-    steps = steps_of(host, set(), privileged=True)
+def test_for_root_one_overlay_has_the_whole_host_below(host: Path) -> None:
+    steps = steps_of(host, {"/", "/var/lib/docker"}, privileged=True)
+    (overlay,) = [step for step in steps if step[0] == "overlay"]
+    assert overlay[1:3] == ("/", str(host))
+    assert overlay[3].startswith(str(host.parent / "state" / "one"))
+    assert "userxattr" not in overlay[4]
+
+
+@pytest.mark.parametrize("privileged", [True, False])
+def test_state_of_the_running_host_starts_empty(host: Path, privileged: bool) -> None:
+    steps = steps_of(host, set(), privileged=privileged)
     for path, mode in FRESH.items():
-        assert ("directory", path, f"{mode:o}") in steps
+        (step,) = [step for step in steps if step[0] in ("hidden", "directory") and step[1] == path]
+        assert step[-1] == f"{mode:o}"
     assert not {*FRESH, "/proc", "/sys", "/dev"} & set(paths(steps, "overlay"))
     assert "/sys" in paths(steps, "empty")
     assert "/proc" in paths(steps, "proc")
@@ -65,9 +77,10 @@ def test_what_other_sandboxes_write_is_hidden(host: Path) -> None:
     assert "/tmp/state" not in paths(steps, "empty")
 
 
-def test_other_disks_start_empty_but_not_parts_of_the_system(host: Path) -> None:
-    steps = steps_of(host, {"/data", "/home"}, privileged=True)
-    assert "/data" in paths(steps, "directory")
+@pytest.mark.parametrize("privileged", [True, False])
+def test_other_disks_start_empty_but_not_parts_of_the_system(host: Path, privileged: bool) -> None:
+    steps = steps_of(host, {"/data", "/home"}, privileged=privileged)
+    assert "/data" in paths(steps, "hidden" if privileged else "directory")
     assert "/data" not in paths(steps, "overlay")
     assert "/home" in paths(steps, "overlay")
 
@@ -81,10 +94,12 @@ def test_a_user_namespace_splits_directories_with_mounts_below(host: Path) -> No
     assert all("userxattr" in step[4] for step in steps if step[0] == "overlay")
 
 
-def test_root_needs_no_splitting(host: Path) -> None:
-    steps = steps_of(host, {"/var/lib/docker"}, privileged=True)
-    assert "/var" in paths(steps, "overlay")
-    assert not any("userxattr" in step[4] for step in steps if step[0] == "overlay")
+def test_what_is_hidden_lies_in_the_layer_of_a_later_overlay(host: Path) -> None:
+    steps = steps_of(host, {"/data"}, privileged=True)
+    (overlay,) = (number for number, step in enumerate(steps) if step[0] == "overlay")
+    hidden = {number: step for number, step in enumerate(steps) if step[0] == "hidden"}
+    assert all(number < overlay for number in hidden)
+    assert all(step[2] == f"{steps[overlay][3]}/upper{step[1]}" for step in hidden.values())
 
 
 def test_a_closed_directory_is_left_empty(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,17 @@ def _file(target: str, content: str) -> None:
         handle.write(content)
 
 
+def _hidden(_target: str, directory: str, mode: str) -> None:
+    """Have an overlay that is mounted later show this directory of its upper layer alone.
+
+    Such a directory is not merged with what lies below; filesystems/overlayfs.rst of the kernel,
+    "whiteouts and opaque directories".
+    """
+    os.makedirs(directory)
+    os.chmod(directory, int(mode, 8))
+    os.setxattr(directory, "trusted.overlay.opaque", b"y")
+
+
 def _overlay(target: str, lower: str, layer: str, options: str) -> None:
     upper, work = f"{layer}/upper", f"{layer}/work"
     for directory in (target, upper, work):
@@ -113,6 +124,7 @@ _ACTIONS: dict[str, Callable[..., None]] = {
     "directory": _directory,
     "symlink": _symlink,
     "file": _file,
+    "hidden": _hidden,
     "overlay": _overlay,
     "bind": _bind,
     "bind-read-only": _bind_read_only,
