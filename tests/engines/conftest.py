@@ -58,6 +58,12 @@ def marked_processes(mark: str) -> list[psutil.Process]:
     return found
 
 
+def wait_for_process(mark: str) -> psutil.Process:
+    """The process with this mark, once it has come to be: a shell does not wait for its orphans."""
+    wait_until(lambda: bool(marked_processes(mark)), f"a process with argument {mark}")
+    return marked_processes(mark)[0]
+
+
 def first_process(inside: psutil.Process) -> psutil.Process:
     """The process that is number 1 in the pid namespace of another."""
     namespace = Path(f"/proc/{inside.pid}/ns/pid").readlink()

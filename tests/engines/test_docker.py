@@ -20,7 +20,7 @@ from pathlib import Path
 
 import docker
 import pytest
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 
 from pytest_reseval.engines.base import (
     Engine,
@@ -42,6 +42,7 @@ from tests.engines.conftest import (
     REPOSITORY,
     Start,
     marked_processes,
+    wait_for_process,
     wait_until,
 )
 
@@ -167,7 +168,7 @@ class TestEnd:
         self, container: DockerSandbox, api: docker.APIClient, mark: str
     ) -> None:
         def kill() -> None:
-            wait_until(lambda: bool(marked_processes(mark)), "the command runs")
+            wait_for_process(mark)
             api.kill(container.id)
 
         with ThreadPoolExecutor() as beside:
@@ -252,8 +253,7 @@ class TestImages:
         )
         _write_dockerfile(environment, base_image, "COPY . /context")
         yield environment
-        for image in api.images(filters={"label": _label(environment)}):
-            api.remove_image(image["Id"], force=True)
+        wait_until(lambda: _remove_images(api, _label(environment)), "all images are removed")
 
     def test_built_once_under_the_digest(
         self, docker_engine: Engine, environment: Environment, api: docker.APIClient
@@ -370,6 +370,14 @@ def _label(environment: Environment) -> str:
     return f"reseval-test={(environment.context / 'unique').read_text()}"
 
 
+def _remove_images(api: docker.APIClient, label: str) -> bool:
+    """Remove what bears the label; False while a cancelled build still holds on to some of it."""
+    for image in api.images(filters={"label": label}):
+        with suppress(APIError):
+            api.remove_image(image["Id"], force=True)
+    return not api.images(filters={"label": label})
+
+
 def _built(api: docker.APIClient, environment: Environment) -> list[str]:
     """Ids of all images that were built from this context."""
     label = f"org.pytest-reseval.digest={environment.context_digest}"
@@ -467,7 +475,7 @@ class TestLostEngine:
         self, relay: Relay, relayed: Sandbox, mark: str, later: float
     ) -> None:
         def cut() -> None:
-            wait_until(lambda: bool(marked_processes(mark)), "the command runs")
+            wait_for_process(mark)
             time.sleep(later)
             relay.cut()
 
@@ -481,7 +489,7 @@ class TestLostEngine:
         self, relay: Relay, relayed: Sandbox, mark: str
     ) -> None:
         def stall() -> None:
-            wait_until(lambda: bool(marked_processes(mark)), "the command runs")
+            wait_for_process(mark)
             time.sleep(0.5)  # the command has been identified by then; else EngineLost is right
             relay.stall()
 
@@ -496,6 +504,7 @@ class TestLostEngine:
         self, relay: Relay, relayed: Sandbox, mark: str
     ) -> None:
         assert relayed.exec(f"(setsid sleep {mark} >/dev/null 2>&1 &)").ok
+        wait_for_process(mark)
         relay.cut()
         with pytest.raises(EngineLost):
             relayed.close()
@@ -527,7 +536,7 @@ _AS_NOBODY = """
 import os, sys
 from contextlib import closing
 import psutil
-from tests.engines.conftest import marked_processes
+from tests.engines.conftest import marked_processes, wait_for_process
 from pytest_reseval.engines.docker import DockerEngine
 from pytest_reseval.engines.base import SandboxRequest
 from pytest_reseval.resources import MIB, Resources
@@ -544,7 +553,7 @@ sandbox = engine.start(SandboxRequest("nobody", image, resources))
 try:
     sandbox.exec(f"(setsid sleep 0{mark} >/dev/null 2>&1 &)")
     try:
-        marked_processes("0" + mark)[0].kill()
+        wait_for_process("0" + mark).kill()
     except psutil.AccessDenied as denied:
         print(type(denied).__name__)
     result = sandbox.exec(f"sh -c 'sleep {mark} & wait' & sleep {mark}", timeout=1)

@@ -61,8 +61,9 @@ class DockerEngine:
             ) from error
         if told["KernelVersion"] != os.uname().release:
             raise EngineUnavailable(
-                f"the engine at {address()} runs on another kernel ({told['KernelVersion']}), as a "
-                "remote engine and Docker Desktop do; limits could be neither verified nor measured",
+                f"the engine at {address()} runs on another kernel ({told['KernelVersion']}), as "
+                "remote engines and Docker Desktop do; limits could be neither verified nor "
+                "measured",
                 "Run this on the engine's own machine",
             )
         self._bounds_storage = can_bound_storage(told, psutil.disk_partitions(all=True))

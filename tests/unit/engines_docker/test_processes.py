@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Collection
 
 import psutil
@@ -45,18 +46,17 @@ def test_there_is_no_handle_on_what_is_gone() -> None:
 
 
 def test_a_tree_is_killed_whole() -> None:
-    script = "sh -c 'sleep 60 & sleep 60 & echo up; wait' & sleep 60"
-    child = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    assert child.stdout.readline() == b"up\n"
-    tree = psutil.Process(child.pid).children(recursive=True)
-    assert len(tree) == 4
+    script = "sh -c 'sleep 60 & sleep 60 & wait' & sleep 60 & wait"
+    child = subprocess.Popen(["sh", "-c", script])
+    tree: list[psutil.Process] = []
+    while [process.name() for process in tree].count("sleep") < 3:
+        time.sleep(0.01)
+        tree = psutil.Process(child.pid).children(recursive=True)
     assert kill_tree(child.pid, send_directly)
     assert child.wait() == -signal.SIGKILL
     assert not any(
         process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in tree
     )
-    child.stdout.close()
 
 
 def test_everything_is_stopped_before_anything_is_killed() -> None:
