@@ -83,6 +83,14 @@ CALM = Counters(
 DONE = ExecResult(exit_code=0, stdout="", stderr="", seconds=0.0)
 
 
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for a condition that is sure to come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.001)
+
+
 def make_phase(name: PhaseName = "agent", **facts: Any) -> PhaseFacts:
     calm: dict[str, Any] = {
         "started": 0.0,
@@ -200,13 +208,17 @@ def make_plan(task: Task, resources: Resources = RESOURCES) -> TrialPlan:
 
 
 class MemoryMeter:
-    """Shows whatever ``now`` holds; ``resettable`` says whether the peak can be started anew."""
+    """Shows whatever ``now`` holds; ``resettable`` says whether the peak can be started anew.
+
+    ``samples`` counts how often the sampler has looked.
+    """
 
     peak_source: PeakSource = "kernel"
 
     def __init__(self, resettable: bool = True) -> None:
         self.now = CALM
         self.resettable = resettable
+        self.samples = 0
 
     def use(self, **figures: Any) -> None:
         """Change what the kernel would show from now on."""
@@ -216,6 +228,7 @@ class MemoryMeter:
         return self.now
 
     def sample(self) -> Sample | None:
+        self.samples += 1
         total, nonreclaimable = self.now.current or 0, self.now.nonreclaimable or 0
         return Sample(time.monotonic(), nonreclaimable, 0, nonreclaimable, total, 0.0, 0.0, 1)
 

@@ -78,7 +78,11 @@ def test_weights_are_not_compared() -> None:
 
 
 def test_a_watchdog_is_held_to_memory_alone() -> None:
-    nothing_else: dict[str, Any] = {"memory_swap_limit": None, "cpu_limit": None, "pids_limit": None}
+    nothing_else: dict[str, Any] = {
+        "memory_swap_limit": None,
+        "cpu_limit": None,
+        "pids_limit": None,
+    }
     assert found(by="watchdog", **nothing_else) == ""
     assert found(by="watchdog", memory_limit=MIB, **nothing_else).startswith("memory limit is")
 
