@@ -107,10 +107,10 @@ class Enforced:
     """What the kernel says it enforces, read back after start. None: no limit, or not readable.
 
     ``by`` is "cgroup" when figures come from the kernel's files, "watchdog" when a polling process
-    stands in for the kernel, "api" when only the engine's own word could be had.
+    stands in for the kernel.
     """
 
-    by: Literal["cgroup", "watchdog", "api"]
+    by: Literal["cgroup", "watchdog"]
     memory_limit: int | None
     memory_swap_limit: int | None
     """Memory plus swap together; equal to memory_limit when swap is off for the sandbox."""
