@@ -49,11 +49,13 @@ def in_sandbox(check: Check) -> Check:
     """A scenario that is given a sandbox with room enough."""
 
     def scenario(scratch: Path) -> None:
-        sandbox = start(LocalEngine(scratch / "state"))
+        engine = LocalEngine(scratch / "state")
+        sandbox = start(engine)
         try:
             check(sandbox, scratch)
         finally:
             sandbox.close()
+            engine.close()
 
     SCENARIOS[check.__name__] = scenario
     return check
@@ -79,6 +81,12 @@ def wait_until(true: Callable[[], bool], what: str) -> None:
     while not true():
         assert time.monotonic() < end, f"not within {PATIENCE:g} s: {what}"
         time.sleep(0.02)
+
+
+def keepers() -> list[psutil.Process]:
+    """The keepers of this process's sandboxes, all forked from its one fork server."""
+    [server] = psutil.Process().children()
+    return [child for child in server.children() if child.status() != psutil.STATUS_ZOMBIE]
 
 
 def refusal(action: Callable[[], object], kind: type[Exception]) -> str:
@@ -382,19 +390,27 @@ def closing_leaves_nothing(scratch: Path) -> None:
     assert sandbox.exec(python(deep), workdir="/deep").ok
     assert sandbox.exec("mkdir shut && touch shut/in && chmod 0 shut", workdir="/deep").ok
     assert sandbox.exec("(sleep 4711 >/dev/null 2>&1 &)").ok
-    processes = psutil.Process().children(recursive=True)
-    assert len(processes) >= 3
-    groups = _cgroups(processes[-1].pid, scratch)
+    [keeper] = keepers()
+    inside = keeper.children(recursive=True)
+    groups = _cgroups(_sleeper(inside).pid, scratch)
     sandbox.close()
     sandbox.close()
     assert not sandbox.alive()
-    assert not [process for process in processes if process.is_running()]
+    assert not [process for process in inside if process.is_running()]
+    wait_until(lambda: not keeper.is_running(), "the keeper is reaped")
+    engine.close()
+    assert psutil.Process().children() == []
     assert not [group for group in groups if group.exists()]
     assert list((scratch / "state").iterdir()) == []
     assert str(scratch) not in Path("/proc/self/mountinfo").read_text()
     assert refusal(lambda: sandbox.exec("true"), SandboxLost)
     assert sandbox.meter.counters().peak is not None
     assert sandbox.meter.sample() is None
+
+
+def _sleeper(processes: list[psutil.Process]) -> psutil.Process:
+    [found] = [process for process in processes if process.name() == "sleep"]
+    return found
 
 
 def _cgroups(pid: int, scratch: Path) -> list[Path]:
@@ -415,19 +431,33 @@ def a_failed_start_leaves_nothing(scratch: Path) -> None:
     assert "bind /here" in told, told
     assert "No such file" in told, told
     assert list((scratch / "state").iterdir()) == []
-    assert psutil.Process().children() == []
+    wait_until(lambda: keepers() == [], "the keeper has ended")
 
 
 @in_sandbox
 def without_its_keeper_a_sandbox_ends(sandbox: LocalSandbox, scratch: Path) -> None:
     assert sandbox.exec("(sleep 4711 >/dev/null 2>&1 &)").ok
-    [keeper] = psutil.Process().children()
+    [keeper] = keepers()
     inside = keeper.children(recursive=True)
     assert len(inside) >= 2
     keeper.kill()
     wait_until(lambda: not sandbox.alive(), "the keeper's end is seen")
     wait_until(lambda: not any(process.is_running() for process in inside), "all have ended")
     assert refusal(lambda: sandbox.exec("true"), SandboxLost)
+
+
+@alone
+def a_dead_fork_server_is_replaced(scratch: Path) -> None:
+    engine = LocalEngine(scratch / "state")
+    early = start(engine)
+    [server] = psutil.Process().children()
+    server.kill()
+    server.wait(PATIENCE)
+    late = start(engine)
+    for sandbox in (early, late):
+        assert sandbox.exec("true").ok
+        sandbox.close()
+    engine.close()
 
 
 @alone
@@ -496,10 +526,11 @@ def refused_namespaces_are_explained(scratch: Path) -> None:
 
 def hold(scratch: Path) -> None:
     """Start a sandbox, tell what belongs to it, and wait to be killed, which a fork outlives."""
-    sandbox = start(LocalEngine(scratch / "state"))
+    engine = LocalEngine(scratch / "state")
+    sandbox = start(engine)
     assert sandbox.exec("(sleep 4711 >/dev/null 2>&1 &)").ok
     processes = psutil.Process().children(recursive=True)
-    groups = _cgroups(processes[-1].pid, scratch)
+    groups = _cgroups(_sleeper(processes).pid, scratch)
     heir = os.fork()
     if heir:
         told = {

@@ -1,39 +1,25 @@
-"""The owner's side of a keeper: starting it, asking it, ending it."""
+"""The owner's side of a keeper: having it forked, asking it, ending it."""
 
 from __future__ import annotations
 
-import contextlib
 import os
+import select
+import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_reseval.engines.base import SandboxFileError, SandboxFileMissing, SandboxLost
+from pytest_reseval.engines.local.forkserver import ForkServer, KeeperFailed
 from pytest_reseval.engines.local.keeper import wire
 from pytest_reseval.engines.local.rootfs import Step
 
 _END_SECONDS = 30.0
 """How long the kernel may take to end every process of a sandbox before the keeper is killed."""
 
-_PASSED_ON = ("LD_LIBRARY_PATH",)
-"""Variables of ours that the keeper gets: what its interpreter may need in order to start."""
-
 _LAST_WORDS_SECONDS = 2.0
 """How long a keeper whose sockets are closed may take to end."""
-
-_BOOTSTRAP = f"""\
-import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from keeper.process import main
-main()
-"""
-
-
-class KeeperFailed(Exception):
-    """The keeper could not make the sandbox; the message is what the kernel refused."""
 
 
 class StartRequest(NamedTuple):
@@ -54,24 +40,14 @@ class StartRequest(NamedTuple):
 
 
 class KeeperClient:
-    """One running keeper. Its requests may be made from several threads at once."""
+    """One running keeper. Its requests may be made from several threads at once.
 
-    def __init__(self, request: StartRequest) -> None:
-        """Start the keeper and wait until its sandbox stands. Raises KeeperFailed."""
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _BOOTSTRAP],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
-                cwd="/",
-                start_new_session=True,
-            )
-        assert self._process.stderr is not None
-        self._errors = self._process.stderr
-        os.set_blocking(self._errors.fileno(), False)
+    ``pid`` is the keeper's process: the sandbox's processes are its descendants.
+    """
+
+    def __init__(self, server: ForkServer, request: StartRequest) -> None:
+        """Have a keeper forked and wait until its sandbox stands. Raises KeeperFailed."""
+        self.pid, self._handle, self._control, self._errors = server.fork_keeper()
         try:
             self.first_process = self._make(request)
         except BaseException:
@@ -98,14 +74,14 @@ class KeeperClient:
             raise KeeperFailed(answer["error"])
         return int(answer["first_process"])
 
-    @property
-    def pid(self) -> int:
-        """The keeper's process: the sandbox's processes are its descendants."""
-        return self._process.pid
-
     def alive(self) -> bool:
         """False once the keeper has ended, and the sandbox with it."""
-        return self._process.poll() is None
+        return not self._errors.closed and not self._ended_within(0.0)
+
+    def _ended_within(self, seconds: float) -> bool:
+        poll = select.poll()
+        poll.register(self._handle, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def run(
         self,
@@ -170,21 +146,20 @@ class KeeperClient:
     def close(self) -> None:
         """End the sandbox with every process in it, and wait until they are gone."""
         self._control.close()
-        try:
-            self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if not self._ended_within(_END_SECONDS):
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
         self._errors.close()
+        os.close(self._handle)
 
     def _lost(self, error: Exception) -> SandboxLost:
         return SandboxLost(f"the sandbox has ended: {self._last_words(error)}")
 
     def _last_words(self, error: Exception) -> str:
         """What an ended keeper wrote on its stderr, else the error that told of its end."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_LAST_WORDS_SECONDS)
-        words = None if self._errors.closed else self._errors.read()
+        words = None
+        if not self._errors.closed:
+            self._ended_within(_LAST_WORDS_SECONDS)
+            words = self._errors.read()
         return (words or b"").decode(errors="replace").strip() or str(error)
 
 

@@ -21,7 +21,8 @@ from pytest_reseval.engines.base import (
     StartError,
 )
 from pytest_reseval.engines.local import processes, rootfs, state
-from pytest_reseval.engines.local.client import KeeperClient, KeeperFailed, StartRequest
+from pytest_reseval.engines.local.client import KeeperClient, StartRequest
+from pytest_reseval.engines.local.forkserver import ForkServer, KeeperFailed
 from pytest_reseval.engines.local.sandbox import LocalSandbox
 from pytest_reseval.engines.local.watchdog import Watchdog
 from pytest_reseval.resources import SMALLEST_LIMIT, Resources
@@ -61,6 +62,7 @@ class LocalEngine:
         Raises EngineUnavailable.
         """
         self._privileged = _may_make_namespaces()
+        self._fork_server = ForkServer()
         mounts = _mounts()
         try:
             self._directory = directory or state.choose_directory(mounts)
@@ -96,6 +98,7 @@ class LocalEngine:
         try:
             self._start(SandboxRequest("preflight", None, resources)).close()
         except (OSError, KeeperFailed) as error:
+            self._fork_server.close()
             raise _namespaces_refused(error) from error
 
     def unsupported(self, task: Task) -> str | None:
@@ -154,6 +157,7 @@ class LocalEngine:
         root = private / "root"
         root.mkdir(mode=0o755)
         return KeeperClient(
+            self._fork_server,
             StartRequest(
                 name=re.sub("[^A-Za-z0-9-]", "-", request.name)[:63] or "sandbox",
                 root=root,
@@ -163,7 +167,7 @@ class LocalEngine:
                 oom_score_adj=oom_score_adj(request.resources.memory_guarantee, self._memory),
                 processes=self._process_bound(cgroup, request.resources),
                 ids=None if self._privileged else (os.geteuid(), os.getegid()),
-            )
+            ),
         )
 
     def _process_bound(self, cgroup: Cgroup | None, resources: Resources) -> int | None:
@@ -222,7 +226,8 @@ class LocalEngine:
         return swept
 
     def close(self) -> None:
-        """Nothing to release: every sandbox has all that it needs."""
+        """End the fork server; running sandboxes do not need it."""
+        self._fork_server.close()
 
 
 def oom_score_adj(guarantee: int, memory: int) -> int:

@@ -1,6 +1,6 @@
 """The keeper: one process a sandbox, outside its pid namespace, that makes it and serves its owner.
 
-It is started by the owner with the control socket as standard input. It makes the namespaces,
+It is forked from the fork server for the owner of the control socket. It makes the namespaces,
 forks the sandbox's first process, which builds the root and then only reaps orphans, and from then
 on forks every command, so that exit codes come from the kernel to a process the sandbox can neither
 see nor signal. When the owner closes the control socket or dies, however it dies, the keeper kills
@@ -27,13 +27,11 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
-def main() -> NoReturn:
-    """Serve one sandbox from its start request to its end, then leave."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    control = socket.socket(fileno=os.dup(0))
-    null = os.open("/dev/null", os.O_RDWR)
-    os.dup2(null, 0)
-    owner = os.pidfd_open(os.getppid())
+def serve(control: socket.socket, owner: int, null: int) -> NoReturn:
+    """Serve one sandbox from its start request to its end, then leave.
+
+    ``owner`` is a pidfd of the process behind ``control``, ``null`` an open ``/dev/null``.
+    """
     started = wire.accept_conversation(control)
     if started is None:
         os._exit(0)
