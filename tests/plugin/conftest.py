@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,64 @@ def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
         )
 
     return run
+
+
+@pytest.fixture
+def launch(pytester: pytest.Pytester) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start what ``run`` runs, as a process group of its own; its output is one stream."""
+    launched = []
+
+    def launch(*arguments: str, results: str = "results") -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "pytest", "tasks"),
+                "--reseval-engine=local",
+                f"--reseval-ledger={pytester.path}/ledger",
+                f"--reseval-results={pytester.path}/{results}",
+                *arguments,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        launched.append(process)
+        return process
+
+    yield launch
+    for process in launched:
+        process.kill()
+        process.wait()
+        if process.stdout is not None and not process.stdout.closed:
+            print(process.stdout.read())
+
+
+@pytest.fixture
+def leave(pytester: pytest.Pytester) -> Path:
+    """The file for which ``--reseval-agent=staying`` waits before it solves a task."""
+    path = pytester.path / "leave"
+    pytester.makeconftest(
+        f"""
+        import time
+        from pathlib import Path
+
+        class Staying:
+            name = "staying"
+            def unsupported(self, task):
+                return None
+            def solve(self, task, sandbox, timeout):
+                deadline = time.monotonic() + 120
+                while not Path({str(path)!r}).exists():
+                    assert time.monotonic() < deadline, "no leave was given"
+                    time.sleep(0.01)
+                return sandbox.exec({SOLVE!r})
+
+        def pytest_reseval_agent(name):
+            return Staying() if name == "staying" else None
+        """
+    )
+    return path
 
 
 @pytest.fixture

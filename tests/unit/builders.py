@@ -83,14 +83,6 @@ CALM = Counters(
 DONE = ExecResult(exit_code=0, stdout="", stderr="", seconds=0.0)
 
 
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for a condition that is sure to come."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.001)
-
-
 def make_phase(name: PhaseName = "agent", **facts: Any) -> PhaseFacts:
     calm: dict[str, Any] = {
         "started": 0.0,

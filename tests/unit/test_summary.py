@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_reseval.engines.base import Enforced
 from pytest_reseval.outcomes import Cause
 from pytest_reseval.records import TrialRecord
 from pytest_reseval.reports.terminal import Line, summary
@@ -81,17 +82,15 @@ def test_the_engine_and_how_limits_were_known_come_first() -> None:
     [
         ("cgroup", "limits read back from the kernel in 2 of 3 sandboxes"),
         ("watchdog", "limits by a polling watchdog in 2 of 3 sandboxes"),
-        ("api", "limits as the engine tells them in 2 of 3 sandboxes"),
     ],
 )
 def test_who_enforced_is_said_and_in_how_many(by: Any, words: str) -> None:
-    enforced = [replace(one, evidence=replace(one.evidence, enforced=None)) for one in THREE[:1]]
-    for one in THREE[1:]:
-        enforced.append(replace(one, evidence=replace(one.evidence, enforced=None)))
-        enforced[-1] = replace(
-            one, evidence=replace(one.evidence, enforced=replace(ENFORCED, by=by))
-        )
-    assert words in "\n".join(told(enforced))
+    def enforcing(record: TrialRecord, enforced: Enforced | None) -> TrialRecord:
+        return replace(record, evidence=replace(record.evidence, enforced=enforced))
+
+    first, *others = THREE
+    known = [enforcing(one, replace(ENFORCED, by=by)) for one in others]
+    assert words in "\n".join(told([enforcing(first, None), *known]))
 
 
 def test_each_configuration_is_a_row_from_the_tightest_on() -> None:

@@ -37,8 +37,8 @@ from tests.unit.builders import (
     make_harness,
     make_plan,
     make_task,
-    until,
 )
+from tests.waiting import until
 
 TRIAL = "tasks/unpack/task.toml::run[2x-s0]"
 
