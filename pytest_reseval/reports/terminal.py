@@ -75,7 +75,6 @@ def _enforcement(
         words = {
             "cgroup": "limits read back from the kernel",
             "watchdog": "limits by a polling watchdog",
-            "api": "limits as the engine tells them",
         }[kind]
         figures.append(f"{words} in {count} of {len(records)} sandboxes")
     return _wrapped(figures, " · ", width)
