@@ -13,20 +13,7 @@ import pytest
 PACKAGE = "pytest_reseval"
 ROOT = Path(__file__).parents[2]
 
-ABOVE = {
-    "collection",
-    "controller",
-    "fixtures",
-    "hooks",
-    "isolation",
-    "manifest",
-    "options",
-    "plugin",
-    "run",
-    "tally",
-    "verdicts",
-    "xdist",
-}
+ABOVE = {"plugin"}
 BELOW = {
     "admission",
     "agents",
@@ -35,11 +22,9 @@ BELOW = {
     "engines",
     "harness",
     "healthcheck",
-    "junit",
     "outcomes",
     "plans",
     "printable",
-    "progress",
     "records",
     "reports",
     "resources",
@@ -56,9 +41,9 @@ HOMES = {
     "docker": {"engines.docker"},
     "requests": {"engines.docker"},
     "urllib3": {"engines.docker"},
-    "psutil": {"engines.docker", "engines.local", "manifest", "trial"},
+    "psutil": {"engines.docker", "engines.local", "plugin.manifest", "trial"},
     "tabulate": {"reports.terminal"},
-    "msgspec": {"admission.files", "junit", "records", "tasks", "verification"},
+    "msgspec": {"admission.files", "records", "reports.junit", "tasks", "verification"},
     "pytest": ABOVE,
     "_pytest": ABOVE,
 }

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_reseval import options
 from pytest_reseval.cgroups.meter import Sample
 from pytest_reseval.engines.base import Enforced, EngineInfo
 from pytest_reseval.outcomes import Cause, Evidence, Fault, PhaseFacts
+from pytest_reseval.plugin import options
 from pytest_reseval.records import Manifest, TrialRecord
 from pytest_reseval.resources import Resources
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_reseval.isolation import conftest_anchors, names_a_task
+from pytest_reseval.plugin.isolation import conftest_anchors, names_a_task
 
 
 @pytest.fixture

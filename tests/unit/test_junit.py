@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pytest_reseval.junit import enrich
 from pytest_reseval.outcomes import Cause
 from pytest_reseval.records import Manifest
+from pytest_reseval.reports.junit import enrich
 from tests.unit.builders import make_manifest, make_record
 
 

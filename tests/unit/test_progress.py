@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pytest_reseval.admission import Budget, Claim, Entry, Ledger
 from pytest_reseval.admission.model import State
-from pytest_reseval.progress import Progress, describe
+from pytest_reseval.reports.progress import Progress, describe
 
 
 def entry(

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pytest_reseval import options
+from pytest_reseval.plugin import options
+from pytest_reseval.plugin.run import Run
 from pytest_reseval.records import Manifest
-from pytest_reseval.run import Run
 
 _PACKAGES = ("pytest-reseval", "pytest", "pytest-xdist", "docker", "psutil")
 

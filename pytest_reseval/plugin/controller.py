@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_reseval.run import run_of
-from pytest_reseval.tally import Tally
+from pytest_reseval.plugin.run import run_of
+from pytest_reseval.plugin.tally import Tally
 
 if TYPE_CHECKING:
-    from pytest_reseval.progress import Progress
     from pytest_reseval.records import Manifest, TrialRecord
+    from pytest_reseval.reports.progress import Progress
 
 
 class Controller:
@@ -29,7 +29,7 @@ class Controller:
         self._progress: Progress | None = None
         config.pluginmanager.register(self, "reseval-controller")
         if config.pluginmanager.hasplugin("xdist"):
-            from pytest_reseval.xdist import Distribution, spread_evenly
+            from pytest_reseval.plugin.xdist import Distribution, spread_evenly
 
             spread_evenly(config)
             config.pluginmanager.register(Distribution(self._run, self.tally), "reseval-xdist")
@@ -71,7 +71,7 @@ class Controller:
         session.exitstatus = self.tally.exit_status(session.exitstatus)
         if not self.tally.verdicts and self._manifest is None:
             return
-        from pytest_reseval import manifest
+        from pytest_reseval.plugin import manifest
 
         if self._manifest is None:
             self._begin_manifest()
@@ -90,7 +90,7 @@ class Controller:
         """Add what pytest's JUnit file does not know, once it is written."""
         path = self._config.getoption("xmlpath", None)
         if path and self.tally.verdicts and Path(path).is_file():
-            from pytest_reseval.junit import enrich
+            from pytest_reseval.reports.junit import enrich
 
             prefix = self._config.getoption("junitprefix", None)
             enrich(Path(path), self.tally.verdicts, self._manifest, prefix)
@@ -119,14 +119,14 @@ class Controller:
         return [TrialRecord.from_builtins(verdict) for verdict in self.tally.verdicts]
 
     def _begin_manifest(self) -> None:
-        from pytest_reseval import manifest
+        from pytest_reseval.plugin import manifest
 
         self._manifest = manifest.begin(self._run, manifest.workers_of(self._config))
         self._run.directory.write_manifest(self._manifest)
 
     def _begin_progress(self) -> None:
         from pytest_reseval.admission import Ledger, default_directory
-        from pytest_reseval.progress import Progress
+        from pytest_reseval.reports.progress import Progress
 
         interval = self._run.settings.progress
         if not interval:

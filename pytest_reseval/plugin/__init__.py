@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_reseval import hooks, options
-from pytest_reseval.controller import Controller
-from pytest_reseval.fixtures import reseval_plan, reseval_record, sandbox, task
-from pytest_reseval.run import close_run
-from pytest_reseval.tally import status
+from pytest_reseval.plugin import hookspecs, options
+from pytest_reseval.plugin.controller import Controller
+from pytest_reseval.plugin.fixtures import reseval_plan, reseval_record, sandbox, task
+from pytest_reseval.plugin.run import close_run
+from pytest_reseval.plugin.tally import status
 
 __all__ = ["reseval_plan", "reseval_record", "sandbox", "task"]
 
@@ -33,12 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    pluginmanager.add_hookspecs(hooks)
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    from pytest_reseval import isolation
+    from pytest_reseval.plugin import isolation
 
     paths = isolation.named_paths(early_config)
     typed = early_config.known_args_namespace
@@ -77,14 +77,14 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     if not _is_active(parent.config):
         return None
-    from pytest_reseval.collection import collect_directory
+    from pytest_reseval.plugin.collection import collect_directory
 
     return collect_directory(path, parent)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "reseval_plan" in metafunc.fixturenames:
-        from pytest_reseval.collection import parametrize
+        from pytest_reseval.plugin.collection import parametrize
 
         parametrize(metafunc)
 
@@ -94,7 +94,7 @@ def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     if any("reseval_plan" in getattr(item, "fixturenames", ()) for item in items):
-        from pytest_reseval.collection import check_items
+        from pytest_reseval.plugin.collection import check_items
 
         check_items(session, config, items)
 
@@ -105,7 +105,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if "reseval_plan" in getattr(item, "fixturenames", ()):
-        from pytest_reseval.verdicts import attach
+        from pytest_reseval.plugin.verdicts import attach
 
         attach(item, call, report)
     return report

@@ -52,7 +52,7 @@ RECORD = pytest.StashKey["TrialRecord"]()
 @pytest.fixture
 def reseval_plan(request: pytest.FixtureRequest) -> TrialPlan:
     """What the item will run; tests written in Python get it by parametrization instead."""
-    from pytest_reseval.collection import PLAN
+    from pytest_reseval.plugin.collection import PLAN
 
     plan: TrialPlan = request.node.stash[PLAN]
     return plan
@@ -71,9 +71,9 @@ def sandbox(
     """A limited, measured sandbox; with ``task``, the task's own environment."""
     from pytest_reseval.admission import ClaimTooLarge
     from pytest_reseval.engines.base import EngineError
-    from pytest_reseval.run import run_of
+    from pytest_reseval.plugin.run import run_of
+    from pytest_reseval.plugin.verdicts import failure_text
     from pytest_reseval.trial import Trial, judge_test
-    from pytest_reseval.verdicts import failure_text
 
     plan = _valid(reseval_plan)
     _skip_what_cannot_run(request, plan, needs_agent=False)
@@ -99,9 +99,9 @@ def reseval_record(
     request: pytest.FixtureRequest, reseval_plan: TrialPlan | TaskError
 ) -> TrialRecord:
     """The finished trial of a task's own item; an infra-error ends the item here, as an error."""
-    from pytest_reseval.run import run_of
+    from pytest_reseval.plugin.run import run_of
+    from pytest_reseval.plugin.verdicts import failure_text
     from pytest_reseval.trial import run_task
-    from pytest_reseval.verdicts import failure_text
 
     plan = _valid(reseval_plan)
     _skip_what_cannot_run(request, plan, needs_agent=True)
@@ -121,7 +121,7 @@ def _valid(plan: TrialPlan | TaskError) -> TrialPlan:
 def _skip_what_cannot_run(
     request: pytest.FixtureRequest, plan: TrialPlan, needs_agent: bool
 ) -> None:
-    from pytest_reseval.run import run_of
+    from pytest_reseval.plugin.run import run_of
 
     if plan.task is None:
         return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_reseval import options
+from pytest_reseval.plugin import options
 
 if TYPE_CHECKING:
     from pytest_reseval.admission import Budget

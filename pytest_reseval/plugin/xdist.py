@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pytest_reseval.run import Run
-from pytest_reseval.tally import Tally
+from pytest_reseval.plugin.run import Run
+from pytest_reseval.plugin.tally import Tally
 
 
 class Distribution:
@@ -43,7 +43,7 @@ class Distribution:
         self, crashitem: str, report: pytest.TestReport, sched: object
     ) -> None:
         """Call the trial that a dead worker was running what it is: an infra-error."""
-        from pytest_reseval.verdicts import failure_text, mark
+        from pytest_reseval.plugin.verdicts import failure_text, mark
 
         worker = report.node.gateway.id if hasattr(report, "node") else None
         obituary = self._run.directory.obituary(worker) if worker else None

@@ -23,12 +23,12 @@ from pytest_reseval.plans import (
     demand_of_task,
     plans,
 )
+from pytest_reseval.plugin.run import run_of
+from pytest_reseval.plugin.verdicts import failure_text
 from pytest_reseval.records import TrialRecord
 from pytest_reseval.resources import QuantityError, format_memory
-from pytest_reseval.run import run_of
 from pytest_reseval.tasks import load_task, task_file_in
 from pytest_reseval.tasks.model import Environment, Task, TaskError
-from pytest_reseval.verdicts import failure_text
 
 if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet

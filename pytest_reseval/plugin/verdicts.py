@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_reseval.fixtures import OPEN_TRIAL, RECORD
 from pytest_reseval.outcomes import Outcome
+from pytest_reseval.plugin.fixtures import OPEN_TRIAL, RECORD
 from pytest_reseval.records import TrialRecord
 
 
