@@ -64,7 +64,7 @@ class Trial:
     """The sandbox of one trial and the facts about it.
 
     ``start`` may raise EngineError or ClaimTooLarge; hand what was raised to ``fault``.
-    ``close`` must always be called; ``record`` answers after it.
+    ``close`` must always be called. A record made before it knows nothing of the teardown.
     """
 
     def __init__(self, plan: TrialPlan, harness: Harness, trial_id: str) -> None:
@@ -167,18 +167,23 @@ class Trial:
         with ExitStack() as teardown:
             teardown.callback(self._give_back)
             teardown.callback(self._remove_sandbox)
-            if self._admission is not None:
-                self._neighbours = (self._neighbours[0], self.harness.neighbours())
-            if self._series is not None:
-                self._series.stop()
-                self.harness.directory.write_series(self.id, self._began, self._series.samples)
+            self._stop_measuring()
 
     def record(self) -> TrialRecord:
         """The verdict and all the evidence, put on file."""
+        self._stop_measuring()
         record = self._record(self._fault)
         self.harness.directory.append(record)
         self.harness.directory.retract(record.worker)
         return record
+
+    def _stop_measuring(self) -> None:
+        if self._admission is not None and self._ended is None:
+            self._neighbours = (self._neighbours[0], self.harness.neighbours())
+        if self._series is not None:
+            self._series.stop()
+            self.harness.directory.write_series(self.id, self._began, self._series.samples)
+            self._series = None
 
     def _remove_sandbox(self) -> None:
         try:

@@ -133,6 +133,8 @@ class EngineInfo:
     memory: int
     """Bytes of memory of the machine (or of our own cgroup, if that is less) the engine runs on."""
     cores: float
+    needs_image: bool
+    """Whether a sandbox starts from an image, and not from what the host itself has."""
     notes: tuple[str, ...] = ()
     """Sentences a reader of the header must see, such as what the isolation is worth."""
 

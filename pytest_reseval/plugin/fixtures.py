@@ -79,10 +79,12 @@ def sandbox(
     _skip_what_cannot_run(request, plan, needs_agent=False)
     trial = Trial(plan, run_of(request.config).harness, request.node.nodeid)
     try:
+        started = None
         try:
             started = trial.start()
         except (EngineError, ClaimTooLarge) as error:
             trial.fault(error)
+        if started is None:
             trial.close()
             record = request.node.stash[RECORD] = judge_test(trial, passed=False)
             pytest.fail(failure_text(record), pytrace=False)
@@ -123,9 +125,15 @@ def _skip_what_cannot_run(
 ) -> None:
     from pytest_reseval.plugin.run import run_of
 
-    if plan.task is None:
-        return
     run = run_of(request.config)
+    if plan.task is None:
+        if run.engine.info.needs_image and plan.environment.image is None:
+            pytest.fail(
+                f"a sandbox of the {run.engine.info.name} engine needs an image: name one that it "
+                "holds in the ini option reseval_image",
+                pytrace=False,
+            )
+        return
     reason = run.engine.unsupported(plan.task)
     if reason is None and needs_agent:
         reason = run.agent.unsupported(plan.task)

@@ -31,8 +31,16 @@ def named_paths(config: pytest.Config) -> list[Path]:
 
 
 def names_a_task(paths: Sequence[Path]) -> bool:
-    """Whether a task file or a task directory is among the paths."""
-    return any(is_task_file(path) or task_file_in(path) for path in paths)
+    """Whether a task file, a task directory or a directory of tasks is among the paths.
+
+    A directory holds tasks when a task file in a child of it has an instruction beside it: were
+    such a directory left to pytest, it would run the tasks' hidden tests on the host.
+    """
+    return any(is_task_file(path) or task_file_in(path) or _holds_tasks(path) for path in paths)
+
+
+def _holds_tasks(path: Path) -> bool:
+    return any(task_file_in(found.parent) for found in path.glob("*/instruction.md"))
 
 
 def refuse_what_lies_in_a_task(config: pytest.Config, paths: Sequence[Path]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from pytest_reseval.outcomes import Cause, Outcome
+from pytest_reseval.outcomes import Outcome
 from pytest_reseval.plans import DECLARED
 from pytest_reseval.printable import printable
 from pytest_reseval.records import Manifest, TrialRecord
@@ -20,6 +21,8 @@ from pytest_reseval.statistics import wilson_interval
 
 _NEAR = 0.9
 """Fraction of the guarantee from which a peak is worth showing."""
+
+_MOST_EXAMPLE_LINES = 4
 
 _MOST_ROWS = 12
 """Rows of the table of peaks; the records have the rest."""
@@ -114,9 +117,24 @@ def _causes(records: Sequence[TrialRecord], width: int) -> list[Line]:
             continue
         lines += [Line(""), Line(f"{outcome} by cause", ("bold",))]
         for cause, count in Counter(record.cause for record in mine).most_common():
-            names = _tasks([record for record in mine if record.cause is cause])
-            lines.append(Line(_listing(f"  {count:4} {cause:<20} ", names, width), (colour,)))
+            those = [record for record in mine if record.cause is cause]
+            listing = _listing(f"  {count:4} {cause:<20} ", _tasks(those), width)
+            lines.append(Line(listing, (colour,)))
+            if outcome is Outcome.INFRA_ERROR:
+                lines += [Line(text) for text in _example(those[0], width)]
     return lines
+
+
+def _example(record: TrialRecord, width: int) -> list[str]:
+    """What happened in one trial: pytest itself shows the text of failures only."""
+    return textwrap.wrap(
+        f"{printable(record.label, keep='')}: {printable(record.message, keep='')}",
+        width,
+        initial_indent=" " * 7,
+        subsequent_indent=" " * 7,
+        max_lines=_MOST_EXAMPLE_LINES,
+        placeholder=" …",
+    )
 
 
 def _peaks(records: Sequence[TrialRecord], width: int) -> list[Line]:
@@ -131,7 +149,7 @@ def _peaks(records: Sequence[TrialRecord], width: int) -> list[Line]:
         if peak < _NEAR * guarantee:
             continue
         killed = _configurations(
-            [record for record in mine if record.cause in (Cause.OOM_LIMIT, Cause.OOM_HOST)]
+            [record for record in mine if any(phase.oom_kill for phase in record.evidence.phases)]
         )
         cached = any(phase.cache_saturated for phase in top.evidence.phases)
         bound = ">= " if top.configuration in killed else "<= " if cached else ""

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from pytest_reseval.engines.base import EngineUnavailable
+from pytest_reseval.engines.docker import DockerEngine
 from pytest_reseval.engines.local import LocalEngine
 
 MakeTask = Callable[..., Path]
@@ -30,6 +31,15 @@ def local_engine() -> None:
     except EngineUnavailable as error:
         pytest.skip(str(error))
     engine.close()
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> None:
+    """Skips where no Docker API answers."""
+    try:
+        DockerEngine().close()
+    except EngineUnavailable as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

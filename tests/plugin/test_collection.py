@@ -213,3 +213,14 @@ def test_a_mistaken_ini_value_names_the_file(
     result = run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*tox.ini: reseval_default_memory*'lots'*"])
+
+
+def test_hidden_tests_stay_hidden_when_only_their_directory_is_named(
+    make_task: MakeTask, pytester: pytest.Pytester
+) -> None:
+    mark = pytester.path / "mark"
+    hidden = make_task("small") / "tests" / "test_hidden.py"
+    hidden.write_text(TRAP.format(mark=str(mark)))
+    result = pytester.runpytest_subprocess("tasks", "--collect-only", "-q")
+    assert collected(result) == ["tasks/small/task.toml::run[3x-s0]"]
+    assert not mark.exists()

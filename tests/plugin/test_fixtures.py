@@ -121,3 +121,32 @@ def test_a_mistaken_marker_is_one_clear_error(
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f"*{told}*".replace("[", "[[]")])
     assert "Traceback" not in result.stdout.str()
+
+
+@pytest.mark.docker
+def test_an_engine_of_images_needs_one_for_tests_without_a_task(
+    pytester: pytest.Pytester, docker_engine: None
+) -> None:
+    pytester.makepyfile("def test_builds(sandbox): pass")
+    result = pytester.runpytest_subprocess("--reseval-engine=docker")
+    result.assert_outcomes(errors=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*in the ini option reseval_image*"])
+
+
+def test_the_record_of_a_test_counts_its_neighbours_to_the_end(
+    local_engine: None, pytester: pytest.Pytester, run: Run, records: Records
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from pytest_reseval.admission import Claim, Ledger, Budget
+
+        def test_has_company(sandbox, pytestconfig):
+            ledger = Ledger(pytestconfig.rootpath / "ledger", Budget(1 << 40, 64.0))
+            pytestconfig.company = ledger.record(Claim(1 << 20, 0.1, "other", "beside"))
+        """
+    )
+    run(tasks="").assert_outcomes(passed=1)
+    (record,) = records().values()
+    assert (record["neighbours_at_start"], record["neighbours_at_end"]) == (0, 1)

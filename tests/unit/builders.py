@@ -63,6 +63,7 @@ INFO = EngineInfo(
     storage_driver=None,
     memory=8 * GIB,
     cores=4.0,
+    needs_image=False,
 )
 
 CALM = Counters(

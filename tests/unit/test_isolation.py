@@ -67,3 +67,9 @@ def test_task_files_and_task_directories_are_known_when_named(suite: Path) -> No
     assert names_a_task([suite / "tests", tasks / "small"])
     assert names_a_task([tasks / "small" / "task.toml"])
     assert not names_a_task([suite, tasks, suite / "tests"])
+
+
+def test_a_directory_of_tasks_is_known_by_their_instructions(suite: Path) -> None:
+    (suite / "tasks" / "small" / "instruction.md").write_text("Do it.\n")
+    assert names_a_task([suite / "tasks"])
+    assert not names_a_task([suite])

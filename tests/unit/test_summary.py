@@ -132,7 +132,9 @@ def test_causes_are_listed_with_their_tasks_the_most_frequent_first() -> None:
     )
     assert section("infra-error by cause", lines) == [
         "     2 oom-limit            b[1x,3x]",
+        "       b[3x-s0]: told",
         "     1 start                a[3x]",
+        "       a[3x-s0]: told",
     ]
     assert section("failed by cause", lines) == ["     1 wrong                c[3x]"]
 
@@ -168,7 +170,7 @@ def test_only_peaks_near_the_guarantee_are_shown_the_highest_first() -> None:
 def test_a_kill_makes_the_peak_a_lower_bound_and_cache_an_upper_one() -> None:
     high = make_phase(peak=2 * GUARANTEE)
     rows = peaks(
-        make_record("killed", Cause.OOM_LIMIT, configuration="2x", phases=[high]),
+        make_record("killed", configuration="2x", phases=[replace(high, oom_kill=1)]),
         make_record("cached", phases=[replace(high, cache_saturated=True)]),
     )
     assert " ".join(rows[0]) == "killed 128 MiB >= 256 MiB 2.0x 2x OOM at 2x"

@@ -210,6 +210,7 @@ def engine_info(
         storage_driver=told["Driver"],
         memory=told["MemTotal"],
         cores=float(told["NCPU"]),
+        needs_image=True,
         notes=tuple(notes),
     )
 

@@ -28,6 +28,8 @@ from pytest_reseval.engines.local.watchdog import Watchdog
 from pytest_reseval.resources import SMALLEST_LIMIT, Resources
 from pytest_reseval.tasks.model import Environment, Task
 
+_CGROUP_PREFIX = "pytest-reseval-"
+
 _CAP_SYS_ADMIN = 21
 
 _ALL_IDS = ["0", "0", "4294967295"]
@@ -70,7 +72,6 @@ class LocalEngine:
             self._memory = own_memory_ceiling()
         except (OSError, ValueError, state.StateError) as error:
             raise EngineUnavailable(str(error)) from error
-        self.sweep()
         self._home: Home | None = None
         try:
             self._home = control.find_home()
@@ -89,8 +90,10 @@ class LocalEngine:
             storage_driver=f"overlay on {rootfs.filesystem(self._directory, mounts)}",
             memory=self._memory,
             cores=own_cpu_ceiling(),
+            needs_image=False,
             notes=(_TRUST, enforcement, "storage is not bounded"),
         )
+        self.sweep()
 
     def _try_out(self) -> None:
         """Start and end one small sandbox. Raises CgroupError and EngineUnavailable."""
@@ -132,7 +135,7 @@ class LocalEngine:
             undo.callback(state.remove, private)
             cgroup = None
             if self._home is not None:
-                cgroup = Cgroup(self._home, f"pytest-reseval-{private.name}")
+                cgroup = Cgroup(self._home, f"{_CGROUP_PREFIX}{private.name}")
                 state.record_cgroups(private, cgroup.directories)
                 cgroup.create(request.resources)
                 undo.callback(cgroup.remove)
@@ -218,12 +221,25 @@ class LocalEngine:
         What cannot be removed, or is being removed by somebody else, is left to the next sweep.
         """
         swept = []
+        with suppress(CgroupError):
+            control.remove(self._orphaned_cgroups())
         for orphan in state.orphans(self._directory):
             with suppress(OSError, CgroupError):
                 control.remove(state.recorded_cgroups(orphan))
                 state.remove(orphan)
                 swept.append(orphan.name)
         return swept
+
+    def _orphaned_cgroups(self) -> list[Path]:
+        """Cgroups of dead owners here, known by name even if their directory's record is lost."""
+        if self._home is None:
+            return []
+        return [
+            directory
+            for parent in dict.fromkeys(self._home.directories.values())
+            for directory in parent.glob(f"{_CGROUP_PREFIX}*")
+            if state.is_orphan(directory.name.removeprefix(_CGROUP_PREFIX))
+        ]
 
     def close(self) -> None:
         """End the fork server; running sandboxes do not need it."""

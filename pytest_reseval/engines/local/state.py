@@ -84,7 +84,7 @@ def orphans(directory: Path) -> list[Path]:
 
     Owners in another pid namespace of this boot cannot be judged and count as living.
     """
-    return [entry for entry in sorted(directory.iterdir()) if _is_orphan(entry.name)]
+    return [entry for entry in sorted(directory.iterdir()) if is_orphan(entry.name)]
 
 
 def recorded_cgroups(private: Path) -> list[Path]:
@@ -99,7 +99,8 @@ def _owner(pid: int) -> str:
     return f"{_boot()}-{_pid_namespace()}-{pid}-{_start_time(pid)}"
 
 
-def _is_orphan(name: str) -> bool:
+def is_orphan(name: str) -> bool:
+    """Whether the owner in the name of a private directory is dead."""
     try:
         boot, namespace, pid, start, _ = name.split("-")
     except ValueError:
