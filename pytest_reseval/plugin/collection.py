@@ -125,17 +125,7 @@ def _cases_of_file(
 
 
 def _plain_cases(config: pytest.Config, name: str, demand: Demand) -> list[ParameterSet]:
-    environment = Environment(
-        image=run_of(config).settings.image,
-        dockerfile=None,
-        context=None,
-        loose_files=None,
-        build_timeout=600.0,
-        env={},
-        workdir=None,
-        network=True,
-        healthcheck=None,
-    )
+    environment = Environment(image=run_of(config).settings.image)
     return [
         pytest.param(plan, id=plan.key, marks=_resolved_marks(plan))
         for plan in _plans(config, name, None, demand, environment)

@@ -60,18 +60,18 @@ class Healthcheck:
 class Environment:
     """What the sandbox is made of. At most one of ``image`` and ``dockerfile`` is set."""
 
-    image: str | None
+    image: str | None = None
     """A prebuilt image, which wins over a Dockerfile."""
-    dockerfile: Path | None
-    context: Path | None
+    dockerfile: Path | None = None
+    context: Path | None = None
     """Directory that is the Dockerfile's build context; set exactly when ``dockerfile`` is."""
-    loose_files: Path | None
+    loose_files: Path | None = None
     """Directory whose contents are copied into ``workdir`` when there is nothing to build."""
-    build_timeout: float
-    env: Mapping[str, str]
-    workdir: str | None
-    network: bool
-    healthcheck: Healthcheck | None
+    build_timeout: float = 600.0
+    env: Mapping[str, str] = field(default_factory=dict)
+    workdir: str | None = None
+    network: bool = True
+    healthcheck: Healthcheck | None = None
 
     @cached_property
     def context_digest(self) -> str | None:

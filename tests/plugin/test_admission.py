@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from pytest_reseval.harness import budget_of
 from pytest_reseval.records import RunDirectory
 from pytest_reseval.resources import MIB
 from tests.plugin.conftest import MakeTask
+from tests.waiting import until
 
 Launch = Callable[..., subprocess.Popen[str]]
 
@@ -50,10 +50,13 @@ class Watch:
         self, running: Sequence[subprocess.Popen[str]], ready: Callable[[list[Entry]], bool]
     ) -> None:
         """Look until all runs have ended; agents go on as soon as the ledger is ``ready``."""
-        while any(process.poll() is None for process in running):
+
+        def ended() -> bool:
             if ready(self.look()):
                 self.leave.touch()
-            time.sleep(0.005)
+            return all(process.poll() is not None for process in running)
+
+        until(ended, seconds=300)
 
 
 @pytest.fixture

@@ -44,17 +44,7 @@ ENFORCED = Enforced(
     pids_limit=100,
 )
 
-ENVIRONMENT = Environment(
-    image=None,
-    dockerfile=None,
-    context=None,
-    loose_files=None,
-    build_timeout=600.0,
-    env={},
-    workdir=None,
-    network=True,
-    healthcheck=None,
-)
+ENVIRONMENT = Environment()
 
 INFO = EngineInfo(
     name="memory",

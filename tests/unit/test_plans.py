@@ -7,17 +7,7 @@ from pytest_reseval.resources import GIB, MIB, Headroom, QuantityError
 from pytest_reseval.tasks.model import Environment
 
 DEFAULTS = Defaults(memory_guarantee=2 * GIB, cpu_guarantee=1.0, pids_limit=4096)
-ENVIRONMENT = Environment(
-    image=None,
-    dockerfile=None,
-    context=None,
-    loose_files=None,
-    build_timeout=600.0,
-    env={},
-    workdir=None,
-    network=True,
-    healthcheck=None,
-)
+ENVIRONMENT = Environment()
 
 
 def made(
