@@ -115,7 +115,8 @@ def launch(pytester: pytest.Pytester) -> Iterator[Callable[..., subprocess.Popen
         process.kill()
         process.wait()
         if process.stdout is not None and not process.stdout.closed:
-            print(process.stdout.read())
+            with process.stdout as output:
+                print(output.read())
 
 
 @pytest.fixture

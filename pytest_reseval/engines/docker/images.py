@@ -144,11 +144,15 @@ def _build(tag: str, digest: str, dockerfile: Path, context: Path, deadline: Dea
         ) from error
     last_lines: deque[str] = deque(maxlen=_LAST_LINES)
     connections: list[socket.socket] = []
+    responses: list[requests.Response] = []
+
+    def watch(response: requests.Response, **_: object) -> None:
+        connections.append(socket_of(response))
+        responses.append(response)
+
     # A client of its own, so that the hook sees the connection of this build only.
     with closing(Client.connect()) as client, _context_archive(context, inside) as archive:
-        client.hooks["response"].append(
-            lambda response, **_: connections.append(socket_of(response))
-        )
+        client.hooks["response"].append(watch)
         try:
             with engine_answers(f"building {dockerfile}"), _in_time(deadline):
                 messages = client.build(
@@ -175,6 +179,8 @@ def _build(tag: str, digest: str, dockerfile: Path, context: Path, deadline: Dea
                 # Hanging up is what cancels a build that is still going on.
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
+            for response in responses:
+                response.close()
 
 
 def _failure(dockerfile: Path, why: str, last_lines: deque[str]) -> str:
