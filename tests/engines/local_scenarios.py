@@ -394,8 +394,8 @@ def closing_leaves_nothing(scratch: Path) -> None:
     assert sandbox.exec("mkdir shut && touch shut/in && chmod 0 shut", workdir="/deep").ok
     assert sandbox.exec("(sleep 4711 >/dev/null 2>&1 &)").ok
     [keeper] = keepers()
+    groups = _cgroups(_sleeper(keeper).pid, scratch)
     inside = keeper.children(recursive=True)
-    groups = _cgroups(_sleeper(inside).pid, scratch)
     sandbox.close()
     sandbox.close()
     assert not sandbox.alive()
@@ -411,8 +411,14 @@ def closing_leaves_nothing(scratch: Path) -> None:
     assert sandbox.meter.sample() is None
 
 
-def _sleeper(processes: list[psutil.Process]) -> psutil.Process:
-    [found] = [process for process in processes if process.name() == "sleep"]
+def _sleeper(ancestor: psutil.Process) -> psutil.Process:
+    """The one process below another that sleeps, once it has come so far."""
+
+    def sleepers() -> list[psutil.Process]:
+        return [one for one in ancestor.children(recursive=True) if one.name() == "sleep"]
+
+    wait_until(lambda: bool(sleepers()), "the process it left sleeps")
+    [found] = sleepers()
     return found
 
 
@@ -532,8 +538,8 @@ def hold(scratch: Path) -> None:
     engine = LocalEngine(scratch / "state")
     sandbox = start(engine)
     assert sandbox.exec("(sleep 4711 >/dev/null 2>&1 &)").ok
+    groups = _cgroups(_sleeper(psutil.Process()).pid, scratch)
     processes = psutil.Process().children(recursive=True)
-    groups = _cgroups(_sleeper(processes).pid, scratch)
     heir = os.fork()
     if heir:
         told = {

@@ -369,14 +369,15 @@ class TestEnd:
         daemon = wait_for_process(mark)
         place = locate(daemon.pid)
         assert place is not None
-        namespace = Path(f"/proc/{daemon.pid}/ns/mnt").readlink()
+        inside = _processes_beside(daemon.pid)
+        assert daemon.pid in {process.pid for process in inside}
         sandbox.close()
         assert marked_processes(mark) == []
         wait_until(
             lambda: not any(directory.exists() for directory in place.directories.values()),
             "its cgroups are removed",
         )
-        assert not _processes_in(namespace)
+        assert not [process for process in inside if process.is_running()]
 
     def test_closing_twice_is_harmless(self, start: Start) -> None:
         sandbox = start()
@@ -485,13 +486,12 @@ def _process_states(sandbox: Sandbox) -> list[str]:
     return sandbox.exec(script).stdout.split()
 
 
-def _processes_in(mount_namespace: Path) -> list[int]:
-    """This host's processes in a mount namespace, zombies aside."""
+def _processes_beside(pid: int) -> list[psutil.Process]:
+    """This host's processes in the mount namespace of one of them."""
+    namespace = Path(f"/proc/{pid}/ns/mnt").readlink()
     found = []
     for process in psutil.process_iter():
-        try:
-            if Path(f"/proc/{process.pid}/ns/mnt").readlink() == mount_namespace:
-                found.append(process.pid)
-        except OSError:
-            continue
+        with suppress(OSError):
+            if Path(f"/proc/{process.pid}/ns/mnt").readlink() == namespace:
+                found.append(process)
     return found

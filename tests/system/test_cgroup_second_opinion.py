@@ -22,7 +22,7 @@ from pytest_reseval.cgroups.meter import Counters, Sample
 from pytest_reseval.cgroups.v1 import V1Meter, read_limits
 from pytest_reseval.resources import MIB
 
-pytestmark = pytest.mark.root
+pytestmark = pytest.mark.cgroup_utils
 
 PATIENCE = 60.0
 
