@@ -7,6 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -59,9 +60,19 @@ def marked_processes(mark: str) -> list[psutil.Process]:
 
 
 def wait_for_process(mark: str) -> psutil.Process:
-    """The process with this mark, once it has come to be: a shell does not wait for its orphans."""
-    wait_until(lambda: bool(marked_processes(mark)), f"a process with argument {mark}")
-    return marked_processes(mark)[0]
+    """The process with this mark, once it has come to be: a shell does not wait for its orphans.
+
+    ``setsid`` bears the mark too before it becomes, or forks, what it was asked to run.
+    """
+    found: list[psutil.Process] = []
+
+    def has_come() -> bool:
+        with suppress(psutil.Error):
+            found.extend(one for one in marked_processes(mark) if one.cmdline()[0] != "setsid")
+        return bool(found)
+
+    wait_until(has_come, f"a process with argument {mark}")
+    return found[0]
 
 
 def first_process(inside: psutil.Process) -> psutil.Process:
