@@ -58,7 +58,7 @@ def summary(
         *(Line(_clipped(line.text, width), line.markup) for line in lines),
         Line(""),
         Line(f"records  {trials_file}"),
-        Line(f"more     python -m json.tool --json-lines {shlex.quote(str(trials_file))}"),
+        Line(f"more     tail -n 1 {shlex.quote(str(trials_file))} | python -m json.tool"),
     ]
 
 

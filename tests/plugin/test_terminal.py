@@ -115,7 +115,7 @@ def test_the_summary_tells_resources_and_outcomes(mixed: None, run: Run, workers
             "peaks near or above the guarantee",
             "  hungry *64 MiB*MiB*x *OOM at 1x",
             "records  results/trials.jsonl",
-            "more     python -m json.tool --json-lines results/trials.jsonl",
+            "more     tail -n 1 results/trials.jsonl | python -m json.tool",
         ]
     )
     assert "not run" not in result.stdout.str()

@@ -69,7 +69,7 @@ def test_a_path_is_never_cut() -> None:
     file = Path("/" + "deep/" * 60 + "trials.jsonl")
     lines = [line.text for line in summary(THREE, None, 0, 3, file, 80)]
     assert f"records  {file}" in lines
-    assert lines[-1].endswith(str(file))
+    assert str(file) in lines[-1]
 
 
 def test_the_engine_and_how_limits_were_known_come_first() -> None:
@@ -201,4 +201,4 @@ def test_outcomes_are_coloured_as_pytest_colours_them() -> None:
 
 def test_the_command_that_tells_more_is_quoted_for_a_shell() -> None:
     lines = summary(THREE, None, 0, 3, Path("my runs/trials.jsonl"), 80)
-    assert lines[-1].text.endswith("'my runs/trials.jsonl'")
+    assert lines[-1].text.endswith("tail -n 1 'my runs/trials.jsonl' | python -m json.tool")
