@@ -170,8 +170,8 @@ def _agent_killed(evidence: Evidence, oom_policy: OomPolicy) -> Verdict | None:
             return _infra(Cause.OOM_HOST, _host_ran_out(phase, evidence.resources))
         limit = evidence.resources.memory_limit
         message = (
-            f"the kernel killed {_processes(phase.oom_kill)} in the {phase.name} phase at the "
-            f"limit of {format_memory(limit or 0)}"
+            f"{_killer(evidence)} killed {_processes(phase.oom_kill)} in the {phase.name} phase "
+            f"at the limit of {format_memory(limit or 0)}"
         )
         outcome = Outcome.FAILED if oom_policy == "failed" else Outcome.INFRA_ERROR
         return Verdict(outcome, Cause.OOM_LIMIT, message)
@@ -227,8 +227,8 @@ def _verifier_unfit(evidence: Evidence) -> Verdict | None:
             return None
         return _infra(
             Cause.VERIFIER_OOM,
-            f"the kernel killed {_processes(verifier.oom_kill)} of the verifier at the limit of "
-            f"{format_memory(evidence.resources.memory_limit or 0)}",
+            f"{_killer(evidence)} killed {_processes(verifier.oom_kill)} of the verifier at the "
+            f"limit of {format_memory(evidence.resources.memory_limit or 0)}",
         )
     if verifier.timed_out:
         return _infra(
@@ -272,6 +272,11 @@ def _agent_judged(evidence: Evidence) -> Verdict:
     if evidence.reward is None:
         return Verdict(Outcome.FAILED, Cause.WRONG, "no reward")
     return Verdict(Outcome.FAILED, Cause.WRONG, f"reward {evidence.reward:g}, below {PASS_MARK:g}")
+
+
+def _killer(evidence: Evidence) -> str:
+    watched = evidence.enforced is not None and evidence.enforced.by == "watchdog"
+    return "the watchdog" if watched else "the kernel"
 
 
 def _processes(count: int) -> str:

@@ -88,6 +88,8 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
             cases = _plain_cases(config, definition.name, _demand_of(definition))
     except QuantityError as error:
         raise pytest.Collector.CollectError(f"{definition.nodeid}: {error}") from None
+    except pytest.UsageError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
     metafunc.parametrize("reseval_plan", cases)
 
 
@@ -165,6 +167,9 @@ def _resolved_marks(plan: TrialPlan) -> list[pytest.MarkDecorator]:
     ]
 
 
+_TOO_LARGE_MEND = "; deselect it, or run it on a larger host"
+
+
 def too_large(items: Sequence[pytest.Item], memory: int, cores: float) -> list[str]:
     """A sentence for each task whose guarantee is beyond the host's budget (bytes, cores)."""
     sentences: dict[str, None] = {}
@@ -178,12 +183,12 @@ def too_large(items: Sequence[pytest.Item], memory: int, cores: float) -> list[s
         if asked.memory_guarantee > memory:
             sentences[
                 f"{who}: the memory guarantee of {format_memory(asked.memory_guarantee)} is larger "
-                f"than the {format_memory(memory)} that this host can promise"
+                f"than the {format_memory(memory)} that this host can promise{_TOO_LARGE_MEND}"
             ] = None
         if asked.cpu_guarantee > cores:
             sentences[
                 f"{who}: the cpu guarantee of {asked.cpu_guarantee:g} cores is larger than the "
-                f"{cores:g} that this host can promise"
+                f"{cores:g} that this host can promise{_TOO_LARGE_MEND}"
             ] = None
     return list(sentences)
 
@@ -201,7 +206,10 @@ def check_items(session: pytest.Session, config: pytest.Config, items: list[pyte
             item.stash[PLAN] = plan
     if config.option.collectonly:
         return
-    budget = run_of(config).budget
+    try:
+        budget = run_of(config).budget
+    except pytest.UsageError:
+        return  # every test that needs the engine says why it cannot be had; the others run
     sentences = too_large(items, budget.memory, budget.cores)
     if not sentences:
         return

@@ -41,9 +41,19 @@ class Controller:
 
     def begin(self) -> None:
         """Choose the engine, clear away what dead runs left, and start the manifest."""
+        from pytest_reseval.admission import LedgerError
+
         self._run.engine.sweep()
         self._config.hook.pytest_reseval_prepare(engine=self._run.engine, config=self._config)
-        self._begin_manifest()
+        try:
+            self._run.harness.ledger.entries()
+            self._begin_manifest()
+        except LedgerError as error:
+            raise pytest.UsageError(f"{error}; --reseval-ledger names another") from None
+        except OSError as error:
+            raise pytest.UsageError(
+                f"records cannot be written: {error}; --reseval-results names another folder"
+            ) from None
         self._begin_progress()
 
     @pytest.hookimpl(trylast=True)
@@ -106,6 +116,7 @@ class Controller:
             self.records(),
             self._manifest,
             self.tally.not_run,
+            self.tally.without_verdict,
             self.tally.selected,
             self._shown(self._run.directory.trials),
             reporter._tw.fullwidth,

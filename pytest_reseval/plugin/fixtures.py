@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,11 +77,13 @@ def sandbox(
 
     plan = _valid(reseval_plan)
     _skip_what_cannot_run(request, plan, needs_agent=False)
-    trial = Trial(plan, run_of(request.config).harness, request.node.nodeid)
+    with _mistakes_told():
+        trial = Trial(plan, run_of(request.config).harness, request.node.nodeid)
     try:
         started = None
         try:
-            started = trial.start()
+            with _mistakes_told():
+                started = trial.start()
         except (EngineError, ClaimTooLarge) as error:
             trial.fault(error)
         if started is None:
@@ -107,11 +109,24 @@ def reseval_record(
 
     plan = _valid(reseval_plan)
     _skip_what_cannot_run(request, plan, needs_agent=True)
-    harness = run_of(request.config).harness
-    record = request.node.stash[RECORD] = run_task(plan, harness, request.node.nodeid)
+    with _mistakes_told():
+        harness = run_of(request.config).harness
+        record = request.node.stash[RECORD] = run_task(plan, harness, request.node.nodeid)
     if record.outcome == "infra-error":
         pytest.fail(failure_text(record), pytrace=False)
     return record
+
+
+@contextmanager
+def _mistakes_told() -> Iterator[None]:
+    """Turn a setting that cannot be used, or a file that cannot be written, into one message."""
+    try:
+        yield
+    except (pytest.UsageError, OSError) as error:
+        message = str(error)
+    else:
+        return
+    pytest.fail(message, pytrace=False)
 
 
 def _valid(plan: TrialPlan | TaskError) -> TrialPlan:
@@ -126,6 +141,9 @@ def _skip_what_cannot_run(
     from pytest_reseval.plugin.run import run_of
 
     run = run_of(request.config)
+    with _mistakes_told():
+        run.engine  # noqa: B018
+        run.agent  # noqa: B018
     if plan.task is None:
         if run.engine.info.needs_image and plan.environment.image is None:
             pytest.fail(

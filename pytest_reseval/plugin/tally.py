@@ -6,9 +6,12 @@ Light on purpose: it counts in every project that has the plugin installed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 import pytest
+
+from pytest_reseval.tasks import is_task_file
 
 INFRA_ONLY = 75
 """Exit status when the only non-passes are infra-errors: EX_TEMPFAIL of sysexits.h, try again."""
@@ -48,6 +51,15 @@ class Tally:
             self.verdicts.append(verdict)
         if report.failed and (verdict is None or verdict["outcome"] != _INFRA_ERROR):
             self._other_failures += 1
+
+    @property
+    def without_verdict(self) -> int:
+        """Items of tasks that were reported and are no trials: skipped, or not loaded."""
+        tasks = sum(is_task_file(PurePath(nodeid.partition("::")[0])) for nodeid in self._seen)
+        trials = sum(
+            is_task_file(PurePath(verdict["trial"].partition("::")[0])) for verdict in self.verdicts
+        )
+        return tasks - trials
 
     @property
     def done(self) -> int:

@@ -22,7 +22,8 @@ from pytest_reseval.statistics import wilson_interval
 _NEAR = 0.9
 """Fraction of the guarantee from which a peak is worth showing."""
 
-_MOST_EXAMPLE_LINES = 4
+_MOST_EXAMPLES = 2
+_MOST_EXAMPLE_LINES = 5
 
 _MOST_ROWS = 12
 """Rows of the table of peaks; the records have the rest."""
@@ -40,6 +41,7 @@ def summary(
     records: Sequence[TrialRecord],
     manifest: Manifest | None,
     not_run: int,
+    without_verdict: int,
     selected: int,
     trials_file: Path,
     width: int,
@@ -52,6 +54,9 @@ def summary(
     lines += [Line(""), *_outcomes(records)]
     lines += _causes(records, width)
     lines += _peaks(records, width)
+    if without_verdict:
+        text = f"not in the table: {without_verdict} that were skipped or could not be loaded"
+        lines += [Line(""), Line(text, ("yellow",))]
     if not_run:
         lines += [Line(""), Line(f"not run: {not_run} of {selected}", ("yellow", "bold"))]
     return [
@@ -121,19 +126,29 @@ def _causes(records: Sequence[TrialRecord], width: int) -> list[Line]:
             listing = _listing(f"  {count:4} {cause:<20} ", _tasks(those), width)
             lines.append(Line(listing, (colour,)))
             if outcome is Outcome.INFRA_ERROR:
-                lines += [Line(text) for text in _example(those[0], width)]
+                lines += [Line(text) for one in _examples(those) for text in _told(one, width)]
     return lines
 
 
-def _example(record: TrialRecord, width: int) -> list[str]:
+def _examples(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """A few trials that ended with different messages."""
+    firsts: dict[str, TrialRecord] = {}
+    for record in records:
+        firsts.setdefault(record.message, record)
+    return list(firsts.values())[:_MOST_EXAMPLES]
+
+
+def _told(record: TrialRecord, width: int) -> list[str]:
     """What happened in one trial: pytest itself shows the text of failures only."""
+    message = " ".join(record.message.split())
     return textwrap.wrap(
-        f"{printable(record.label, keep='')}: {printable(record.message, keep='')}",
+        f"{printable(record.label, keep='')}: {printable(message, keep='')}",
         width,
         initial_indent=" " * 7,
         subsequent_indent=" " * 7,
         max_lines=_MOST_EXAMPLE_LINES,
         placeholder=" …",
+        break_on_hyphens=False,
     )
 
 
@@ -156,6 +171,9 @@ def _peaks(records: Sequence[TrialRecord], width: int) -> list[Line]:
         notes = ["OOM at " + ", ".join(killed)] if killed else []
         if cached:
             notes.append("page cache")
+        sampled = max(phase.nonreclaimable_peak or peak for phase in top.evidence.phases)
+        if not notes and sampled < peak / 2:
+            notes.append(f"sampled need {format_memory(sampled)}")
         rows.append(
             (
                 peak / guarantee,
@@ -172,7 +190,7 @@ def _peaks(records: Sequence[TrialRecord], width: int) -> list[Line]:
     if not rows:
         return []
     rows.sort(key=lambda row: -row[0])
-    header = ["  task", "guarantee", "peak", "peak/guarantee", "under", ""]
+    header = ["  task", "guarantee", "peak", "ratio", "under", ""]
     shown = [["  " + cells[0], *cells[1:]] for _, cells in rows[:_MOST_ROWS]]
     lines = [Line(""), Line("peaks near or above the guarantee", ("bold",))]
     lines += [Line(text.rstrip()) for text in _table(header, shown, right=(1, 2, 3))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ _LOADERS = {"task.toml": "pytest_reseval.tasks.harbor"}
 """From the name of a task file to the module that reads it, imported when a task is there."""
 
 
-def is_task_file(path: Path) -> bool:
+def is_task_file(path: PurePath) -> bool:
     """True when a file by this name is a task's; nothing is read."""
     return path.name in _LOADERS
 

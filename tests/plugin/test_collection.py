@@ -224,3 +224,15 @@ def test_hidden_tests_stay_hidden_when_only_their_directory_is_named(
     result = pytester.runpytest_subprocess("tasks", "--collect-only", "-q")
     assert collected(result) == ["tasks/small/task.toml::run[3x-s0]"]
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("option", ["--reseval-results", "--reseval-ledger"])
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_a_folder_that_cannot_be_written_is_one_clear_error(
+    make_task: MakeTask, run: Run, option: str, workers: str
+) -> None:
+    make_task("small")
+    result = run(f"{option}=/proc/nowhere", workers)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*/proc/nowhere*{option}*"])
+    assert "Traceback" not in result.stderr.str()

@@ -150,3 +150,26 @@ def test_the_record_of_a_test_counts_its_neighbours_to_the_end(
     run(tasks="").assert_outcomes(passed=1)
     (record,) = records().values()
     assert (record["neighbours_at_start"], record["neighbours_at_end"]) == (0, 1)
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_an_engine_that_cannot_be_had_fails_only_those_who_need_it(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    pytester.makeini("[pytest]\nreseval_engine = docker\n")
+    pytester.makepyfile("def test_needs(sandbox): pass\ndef test_does_not(): pass\n")
+    result = pytester.runpytest_subprocess(workers)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*no Docker API answers at unix:///nowhere/docker.sock*"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
+def test_a_mistaken_ini_value_is_one_message_without_any_option(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeini("[pytest]\nreseval_default_memory = foo\n")
+    pytester.makepyfile("def test_builds(sandbox): pass")
+    result = pytester.runpytest_subprocess()
+    result.stdout.fnmatch_lines(["*tox.ini: reseval_default_memory*'foo'*"])
+    assert "options.py" not in result.stdout.str()

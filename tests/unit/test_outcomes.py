@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_reseval.engines.base import Enforced
 from pytest_reseval.outcomes import (
     Cause,
     Evidence,
@@ -264,3 +265,10 @@ def test_what_an_agent_prints_or_exits_with_never_excuses_it(
     )
     if classify(facts).outcome is Outcome.FAILED:
         assert classify(forged).outcome is Outcome.FAILED
+
+
+def test_a_kill_by_the_watchdog_is_not_called_the_kernel_s() -> None:
+    watched = Enforced("watchdog", 2 * GUARANTEE, None, None, None, None)
+    facts = replace(evidence(agent=KILLED_AT_LIMIT), enforced=watched)
+    assert classify(facts).message.startswith("the watchdog killed")
+    assert classify(evidence(agent=KILLED_AT_LIMIT)).message.startswith("the kernel killed")

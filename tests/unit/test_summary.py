@@ -36,9 +36,13 @@ MANY = [
 
 
 def told(
-    records: Sequence[TrialRecord], width: int = 80, not_run: int = 0, **manifest: Any
+    records: Sequence[TrialRecord],
+    width: int = 80,
+    not_run: int = 0,
+    skipped: int = 0,
+    **manifest: Any,
 ) -> list[str]:
-    lines = summary(records, make_manifest(**manifest), not_run, len(records), FILE, width)
+    lines = summary(records, make_manifest(**manifest), not_run, skipped, len(records), FILE, width)
     return [line.text for line in lines]
 
 
@@ -67,7 +71,7 @@ def test_no_name_breaks_out_of_its_line(name: str, cause: Cause) -> None:
 
 def test_a_path_is_never_cut() -> None:
     file = Path("/" + "deep/" * 60 + "trials.jsonl")
-    lines = [line.text for line in summary(THREE, None, 0, 3, file, 80)]
+    lines = [line.text for line in summary(THREE, None, 0, 0, 3, file, 80)]
     assert f"records  {file}" in lines
     assert str(file) in lines[-1]
 
@@ -191,7 +195,7 @@ def test_what_was_not_run_is_said_and_nothing_when_all_was() -> None:
 
 
 def test_outcomes_are_coloured_as_pytest_colours_them() -> None:
-    lines = summary(THREE, None, 1, 3, FILE, 80)
+    lines = summary(THREE, None, 1, 0, 3, FILE, 80)
     assert {line.markup for line in lines if line.text.startswith("     1")} == {
         ("yellow",),
         ("red",),
@@ -200,5 +204,25 @@ def test_outcomes_are_coloured_as_pytest_colours_them() -> None:
 
 
 def test_the_command_that_tells_more_is_quoted_for_a_shell() -> None:
-    lines = summary(THREE, None, 0, 3, Path("my runs/trials.jsonl"), 80)
+    lines = summary(THREE, None, 0, 0, 3, Path("my runs/trials.jsonl"), 80)
     assert lines[-1].text.endswith("tail -n 1 'my runs/trials.jsonl' | python -m json.tool")
+
+
+def test_what_is_no_trial_is_said_to_be_outside_of_the_score() -> None:
+    assert "not in the table: 2 that were skipped or could not be loaded" in told(THREE, skipped=2)
+
+
+def test_different_reasons_of_one_cause_are_each_shown() -> None:
+    records = [
+        replace(make_record("a", Cause.IMAGE_BUILD), message="step 1 failed\n  no such file"),
+        replace(make_record("b", Cause.IMAGE_BUILD), message="unknown instruction: FRM"),
+    ]
+    lines = section("infra-error by cause", told(records))
+    assert "       a[3x-s0]: step 1 failed no such file" in lines
+    assert "       b[3x-s0]: unknown instruction: FRM" in lines
+
+
+def test_an_uncapped_peak_far_above_the_sampled_need_says_so() -> None:
+    high = make_phase(peak=4 * GUARANTEE, nonreclaimable_peak=GUARANTEE // 8)
+    (row,) = peaks(make_record("cached", configuration="uncapped", phases=[high]))
+    assert " ".join(row).endswith("uncapped sampled need 16 MiB")
