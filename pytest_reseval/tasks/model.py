@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from pytest_reseval.printable import printable
 from pytest_reseval.tasks.digest import combined_digest, tree_digest
 
 _LONGEST_SHOWN = 200
@@ -24,7 +25,7 @@ class TaskError(Exception):
         self.value = value
         self.mend = mend
         shown = "" if value is None else f" = {_shown(value)}"
-        super().__init__(_printable(f"{file}: {key}{shown}: {mend}"))
+        super().__init__(printable(f"{file}: {key}{shown}: {mend}", keep=""))
 
 
 def _shown(value: object) -> str:
@@ -34,14 +35,6 @@ def _shown(value: object) -> str:
     except ValueError:  # more digits than sys.get_int_max_str_digits() allows
         return "a number of thousands of digits"
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
-
-
-def _printable(text: str) -> str:
-    """Control characters and undecodable bytes of file names, written as escapes."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 @dataclass(frozen=True, slots=True)

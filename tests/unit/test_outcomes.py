@@ -19,6 +19,7 @@ from pytest_reseval.outcomes import (
     classify,
 )
 from pytest_reseval.resources import MIB, Resources
+from tests.unit.builders import make_phase
 
 GUARANTEE = 128 * MIB
 RESOURCES = Resources(
@@ -31,26 +32,8 @@ RESOURCES = Resources(
 
 
 def phase(name: PhaseName, **facts: Any) -> PhaseFacts:
-    calm: dict[str, Any] = {
-        "started": 0.0,
-        "seconds": 1.0,
-        "exit_code": 0,
-        "timed_out": False,
-        "peak": 50 * MIB,
-        "peak_source": "kernel",
-        "nonreclaimable_peak": 40 * MIB,
-        "cache_saturated": False,
-        "residue": 0,
-        "oom": None,
-        "oom_kill": 0,
-        "cpu_seconds": 1.0,
-        "throttled_seconds": 0.0,
-        "throttled_periods": 0,
-        "pids_max_events": 0,
-        "memory_pressure_seconds": None,
-        "cpu_pressure_seconds": None,
-    }
-    return PhaseFacts(name=name, **(calm | facts))
+    """As cgroup v1 tells it, without a counter of limits hit."""
+    return make_phase(name, **({"oom": None} | facts))
 
 
 def evidence(
