@@ -106,6 +106,20 @@ class PhaseFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """The task's own check, run once in a pristine sandbox of the same image."""
+
+    started: str
+    """UTC, ISO 8601."""
+    seconds: float
+    ran: bool
+    """Whether it got as far as its checks there."""
+    detail: str
+    output_tail: str = ""
+    """The end of what it printed there; for people, never for verdicts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Facts gathered during a trial."""
 
@@ -116,6 +130,12 @@ class Evidence:
     reward: float | None = None
     reward_problem: str | None = None
     """Why no reward could be read, when the verifier ran."""
+    checks_reported: bool | None = None
+    """Whether the verifier left a report of at least one check; None where it is to leave none."""
+    artifacts_missing: tuple[str, ...] = ()
+    """What a separate verifier was to get of the agent's sandbox and did not, with the reason."""
+    control: Control | None = None
+    """Whether the verifier works without the agent; None where nothing hangs on it."""
 
     def phase(self, name: PhaseName) -> PhaseFacts | None:
         """The facts of one phase; None when it was not reached."""
@@ -156,6 +176,21 @@ def classify(evidence: Evidence, oom_policy: OomPolicy = "infra-error") -> Verdi
         or (_infra(fault.cause, fault.detail) if fault else None)
         or _agent_judged(evidence)
     )
+
+
+def needs_control(evidence: Evidence) -> bool:
+    """Whether the verdict hangs on whether the verifier works where no agent has been.
+
+    So it is when it ran out of time, left no reward, or left one below the mark without the report
+    that it should have left, and nothing else explains that.
+    """
+    verifier = evidence.phase("verifier")
+    if evidence.fault or verifier is None or verifier.oom_kill:
+        return False
+    verdict = classify(evidence)
+    if verdict.cause in (Cause.VERIFIER_INCOMPLETE, Cause.VERIFIER_TIMEOUT):
+        return True
+    return verdict.outcome is Outcome.FAILED and evidence.checks_reported is False
 
 
 def _infra(cause: Cause, message: str) -> Verdict:
@@ -230,16 +265,36 @@ def _verifier_unfit(evidence: Evidence) -> Verdict | None:
             f"{_killer(evidence)} killed {_processes(verifier.oom_kill)} of the verifier at the "
             f"limit of {format_memory(evidence.resources.memory_limit or 0)}",
         )
+    return _verifier_incomplete(evidence, verifier)
+
+
+def _verifier_incomplete(evidence: Evidence, verifier: PhaseFacts) -> Verdict | None:
+    """The rows for checks that did not get done, through no fault of the agent.
+
+    What fails in a sandbox where an agent has been is excused only if it fails in a pristine one
+    too. Where no such sandbox could be had, time that ran out and a missing reward are excused.
+    """
+    control = evidence.control
+    if control is not None and control.ran:
+        return None
     if verifier.timed_out:
-        return _infra(
-            Cause.VERIFIER_TIMEOUT, f"the verifier was stopped after {verifier.seconds:.0f} s"
-        )
+        cause = Cause.VERIFIER_TIMEOUT
+    elif evidence.reward is None or (evidence.checks_reported is False and control is not None):
+        cause = Cause.VERIFIER_INCOMPLETE
+    else:
+        return None
+    alike = f"; in a pristine sandbox too: {control.detail}" if control else ""
+    return _infra(cause, f"{_shortfall(evidence)}{alike}")
+
+
+def _shortfall(evidence: Evidence) -> str:
+    """What is missing for a verdict of the verifier."""
+    verifier = evidence.phase("verifier")
+    if verifier and verifier.timed_out:
+        return f"the verifier was stopped after {verifier.seconds:.0f} s"
     if evidence.reward is None:
-        return _infra(
-            Cause.VERIFIER_INCOMPLETE,
-            evidence.reward_problem or "the verifier ended without a reward",
-        )
-    return None
+        return evidence.reward_problem or "the verifier ended without a reward"
+    return f"reward {evidence.reward:g}, and no check was reported"
 
 
 def _left_too_much(verifier: PhaseFacts, resources: Resources) -> bool:
@@ -268,6 +323,13 @@ def _agent_judged(evidence: Evidence) -> Verdict:
             Cause.WRONG,
             f"the verifier was killed for want of memory: the agent had left "
             f"{format_memory(verifier.residue or 0)} charged",
+        )
+    if evidence.control is not None:
+        return Verdict(
+            Outcome.FAILED,
+            Cause.WRONG,
+            f"{_shortfall(evidence)}, though in a pristine sandbox the verifier works: "
+            f"{evidence.control.detail}",
         )
     if evidence.reward is None:
         return Verdict(Outcome.FAILED, Cause.WRONG, "no reward")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pytest_reseval.resources import Headroom, QuantityError, Resources, parse_cores, parse_memory
@@ -62,6 +62,8 @@ class TrialPlan:
     resources: Resources
     environment: Environment
     defaulted: tuple[str, ...]
+    verifier: Resources | None = None
+    """What the verifier's own sandbox gets; None where it shares the agent's."""
 
     @property
     def key(self) -> str:
@@ -72,6 +74,20 @@ class TrialPlan:
     def label(self) -> str:
         """A short name for people: ``unpack[3x-s0]``."""
         return f"{self.name}[{self.key}]"
+
+
+def verifier_plan(plan: TrialPlan) -> TrialPlan:
+    """The plan of the verifier's own sandbox, for a trial that has one."""
+    assert plan.task is not None
+    assert plan.task.verifier_environment is not None
+    assert plan.verifier is not None
+    return replace(
+        plan,
+        name=f"{plan.name}-verifier",
+        resources=plan.verifier,
+        environment=plan.task.verifier_environment.environment,
+        verifier=None,
+    )
 
 
 def demand_of_task(task: Task) -> Demand:
@@ -146,7 +162,27 @@ def plans(
                     )
                     if stated is None
                 ),
+                verifier=_verifier_resources(task, demand, headroom, defaults),
             )
+
+
+def _verifier_resources(
+    task: Task | None, demand: Demand, headroom: Headroom, defaults: Defaults
+) -> Resources | None:
+    """Its own guarantees, and the agent's where it states none, under the same headroom."""
+    own = task.verifier_environment if task else None
+    if own is None:
+        return None
+    return _resolve(
+        Demand(
+            memory_guarantee=own.memory_guarantee or demand.memory_guarantee,
+            cpu_guarantee=own.cpu_guarantee or demand.cpu_guarantee,
+            storage_limit=own.storage_limit or demand.storage_limit,
+        ),
+        headroom,
+        False,
+        defaults,
+    )
 
 
 def _resolve(

@@ -183,8 +183,12 @@ class RunDirectory:
         """The manifest. Raises FileNotFoundError when none was written."""
         return msgspec.json.decode(self.manifest.read_bytes(), type=Manifest)
 
-    def write_series(self, trial: str, began: float, samples: Iterable[Sample]) -> None:
-        """The sampled series of one trial as CSV; times in seconds since ``began`` (monotonic)."""
+    def control_file(self, task_digest: str, configuration: str) -> Path:
+        """Where a control of a task's verifier is kept for all trials of one configuration."""
+        return self.path / "controls" / f"{task_digest[:16]}-{configuration}.json"
+
+    def write_series(self, trial: str, name: str, began: float, samples: Iterable[Sample]) -> None:
+        """A sampled series of one trial as CSV; times in seconds since ``began`` (monotonic)."""
         fields = Sample.__dataclass_fields__
         rows = [",".join(fields)]
         for sample in samples:
@@ -196,7 +200,7 @@ class RunDirectory:
                     for figure in figures.values()
                 )
             )
-        self._folder(trial).joinpath("series.csv").write_text("\n".join(rows) + "\n")
+        self._folder(trial).joinpath(f"{name}.csv").write_text("\n".join(rows) + "\n")
 
     def write_log(self, trial: str, phase: str, text: str) -> None:
         """What one phase of a trial printed, as far as it was kept."""

@@ -14,15 +14,17 @@ from pytest_reseval.engines.base import (
     SandboxFileError,
     SandboxFileMissing,
 )
+from pytest_reseval.resources import MIB
 from pytest_reseval.tasks.model import Task
 
 REWARD_JSON = "/logs/verifier/reward.json"
 REWARD_TEXT = "/logs/verifier/reward.txt"
+TEST_SCRIPT = "/tests/test.sh"
 
 _LARGEST_REWARD_FILE = 64 * 1024
+_LARGEST_REPORT = 16 * MIB
 
-
-_CLEAR = "rm -rf /tests /logs/verifier && mkdir -p -m 777 /logs/verifier"
+_CLEAR = "rm -rf {} && mkdir -p -m 777 /logs/verifier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +34,70 @@ class Verification:
     result: ExecResult | None
     reward: float | None
     problem: str | None
+    checks_reported: bool | None = None
+    """Whether the report that ``test.sh`` names tells of at least one check; None if it names none.
+
+    The report is the sandbox's word: taken from an agent's sandbox it can only count against it.
+    """
 
 
 def verify(task: Task, sandbox: Sandbox, timeout: float | None) -> Verification:
     """Run the hidden tests, after clearing what the agent may have put in their place.
 
     Where that cannot be cleared nothing is run, and no reward is read: it could be the agent's own.
+    In a sandbox for the verifier alone, tests that its image brings are its own and stay.
     """
     try:
-        cleared = sandbox.exec(["sh", "-c", _CLEAR], timeout=timeout, user="root")
+        own_tests = task.verifier_environment is not None and _exists(sandbox, TEST_SCRIPT)
+        clear = _CLEAR.format("/logs/verifier" if own_tests else "/tests /logs/verifier")
+        cleared = sandbox.exec(["sh", "-c", clear], timeout=timeout, user="root")
         if not cleared.ok:
             return Verification(cleared, None, "what was at /tests or /logs/verifier stays there")
-        sandbox.put(task.tests, "/tests")
+        if not own_tests:
+            sandbox.put(task.tests, "/tests")
     except SandboxFileError as error:
         return Verification(None, None, f"the tests could not be brought in: {error}")
     result = run_script(
         sandbox,
-        "/tests/test.sh",
+        TEST_SCRIPT,
         timeout=timeout,
         user=task.verifier_user,
         env=task.verifier_env,
     )
-    return Verification(result, *read_reward(sandbox))
+    return Verification(result, *read_reward(sandbox), _checks_reported(task, sandbox))
+
+
+def _exists(sandbox: Sandbox, path: str) -> bool:
+    return sandbox.exec(["test", "-e", path], user="root").ok
+
+
+def _checks_reported(task: Task, sandbox: Sandbox) -> bool | None:
+    if task.report is None:
+        return None
+    try:
+        return tells_of_checks(sandbox.read(task.report, max_bytes=_LARGEST_REPORT))
+    except SandboxFileError:
+        return False
+
+
+def tells_of_checks(report: bytes) -> bool:
+    """Whether a CTRF (JSON) or JUnit (XML) report lists at least one test."""
+    if b"<testcase" in report:
+        return True
+    try:
+        return bool(msgspec.json.decode(report, type=_Ctrf).results.tests)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
+class _CtrfResults(msgspec.Struct):
+    tests: list[msgspec.Raw]
+
+
+class _Ctrf(msgspec.Struct):
+    """The part of the Common Test Report Format, ctrf.io, that lists the tests."""
+
+    results: _CtrfResults
 
 
 def read_reward(sandbox: Sandbox) -> tuple[float | None, str | None]:

@@ -194,6 +194,15 @@ class Sandbox(Protocol):
         file, behind a symlink, or larger than ``max_bytes``.
         """
 
+    def fetch(self, path: str, target: Path, *, max_bytes: int, max_files: int) -> int:
+        """Copy a regular file to ``target`` on the host, or a directory and what it holds.
+
+        Only regular files and directories are copied: links, devices, pipes and sockets are left
+        out, and nothing is written outside of ``target``. Modes lose setuid, setgid and sticky
+        bits. Answers the bytes copied. Raises SandboxFileMissing when there is nothing,
+        SandboxFileError when ``path`` is neither, behind a symlink, or beyond the bounds.
+        """
+
     def alive(self) -> bool:
         """False when the sandbox has ended. Raises EngineLost when that cannot be known."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_reseval.tasks import harbor_values as values
 from pytest_reseval.tasks.harbor_schema import Document, EnvironmentTable, TaskTable
-from pytest_reseval.tasks.model import Environment, Task
+from pytest_reseval.tasks.model import Environment, Task, VerifierEnvironment
 from pytest_reseval.tasks.tree import FileFault, check_tree, read_text
 
 TASK_FILE = "task.toml"
@@ -46,9 +47,14 @@ def load_task(file: Path, environ: Mapping[str, str]) -> Task:
 def _task(document: Document, table: TaskTable, directory: Path) -> Task:
     agent, verifier, solution = table.agent, table.verifier, directory / "solution"
     environment = _environment(document, table.environment, directory / "environment")
+    verifier_environment = (
+        _verifier_environment(document, table, directory, environment)
+        if values.verifier_mode(document, verifier) == "separate"
+        else None
+    )
     features = ", ".join(_missing_features(document, table, directory))
     if not features:
-        _require_script(directory)
+        _require_script(directory, verifier_environment)
         _require_environment(document, table, environment)
     return Task(
         name=directory.name,
@@ -66,10 +72,12 @@ def _task(document: Document, table: TaskTable, directory: Path) -> Task:
         verifier_timeout=values.timeout(document, verifier.timeout_sec, "verifier", "timeout_sec"),
         verifier_env=values.variables(document, verifier.env, "verifier"),
         verifier_user=values.user(document, verifier.user, "verifier"),
+        verifier_environment=verifier_environment,
         tests=directory / "tests",
         solution=solution if _has_script(solution, "solve.sh") else None,
         solution_env=values.variables(document, table.solution.env, "solution"),
         host=table.metadata.reseval.host,
+        artifacts=values.artifacts(document, table),
         parts=tuple(path for name in _PARTS if (path := directory / name).exists()),
         unsupported=f"not supported yet: {features}" if features else None,
         ignored_keys=document.ignored_keys(),
@@ -87,23 +95,56 @@ def _instruction(directory: Path) -> str:
     return "".join(lines)
 
 
-def _environment(document: Document, table: EnvironmentTable, directory: Path) -> Environment:
-    image = values.image(document, table)
+def _environment(
+    document: Document,
+    table: EnvironmentTable,
+    directory: Path,
+    section: values.Section = values.ENVIRONMENT,
+) -> Environment:
+    image = values.image(document, table, section)
     build = image is None and (directory / "Dockerfile").is_file()
     return Environment(
         image=image,
         dockerfile=directory / "Dockerfile" if build else None,
         context=directory if build else None,
-        loose_files=_loose_files(directory),
+        loose_files=_loose_files(directory) if section == values.ENVIRONMENT else None,
         build_timeout=values.timeout(
-            document, table.build_timeout_sec, "environment", "build_timeout_sec"
+            document, table.build_timeout_sec, *section, "build_timeout_sec"
         ),
-        env=values.variables(document, table.env, "environment"),
-        workdir=values.workdir(document, table),
-        network=values.network_mode(document, table) == "public",
+        env=values.variables(document, table.env, *section),
+        workdir=values.workdir(document, table, section),
+        network=values.network_mode(document, table, section) == "public",
         healthcheck=None
         if table.healthcheck is None
-        else values.healthcheck(document, table.healthcheck),
+        else values.healthcheck(document, table.healthcheck, section),
+    )
+
+
+def _verifier_environment(
+    document: Document, table: TaskTable, directory: Path, agents: Environment
+) -> VerifierEnvironment:
+    """What ``[verifier.environment]`` and ``tests/`` define; without both, the agent's, anew."""
+    own = table.verifier.environment
+    if own is None:
+        tests = directory / "tests"
+        build = (tests / "Dockerfile").is_file()
+        anew = replace(agents, image=None, dockerfile=tests / "Dockerfile", context=tests)
+        return VerifierEnvironment(anew if build else agents, None, None, None)
+    section = values.VERIFIER_ENVIRONMENT
+    environment = _environment(document, own, directory / "tests", section)
+    if environment.image is None and environment.dockerfile is None:
+        environment = replace(
+            environment,
+            image=agents.image,
+            dockerfile=agents.dockerfile,
+            context=agents.context,
+            loose_files=agents.loose_files,
+        )
+    return VerifierEnvironment(
+        environment,
+        values.memory_guarantee(document, own, section),
+        values.cores(document, own.cpus, section),
+        values.storage_limit(document, own, section),
     )
 
 
@@ -114,9 +155,14 @@ def _loose_files(directory: Path) -> Path | None:
     return directory if {entry.name for entry in directory.iterdir()} - {".gitkeep"} else None
 
 
-def _require_script(directory: Path) -> None:
-    if not _has_script(directory / "tests", "test.sh"):
-        raise FileFault("tests/test.sh", None, "there is no such file; write the task's check")
+def _require_script(directory: Path, verifier: VerifierEnvironment | None) -> None:
+    """The check, unless the verifier's own image may bring it."""
+    tests = directory / "tests"
+    if _has_script(tests, "test.sh"):
+        return
+    if verifier and (verifier.environment.image or verifier.environment.context == tests):
+        return
+    raise FileFault("tests/test.sh", None, "there is no such file; write the task's check")
 
 
 def _require_environment(document: Document, table: TaskTable, environment: Environment) -> None:
@@ -132,31 +178,49 @@ def _require_environment(document: Document, table: TaskTable, environment: Envi
 
 def _missing_features(document: Document, table: TaskTable, directory: Path) -> Iterator[str]:
     """What the task asks for and this version does not have, in the file's own words."""
-    environment = table.environment
+    environment, verifier = table.environment, table.verifier
     if _has_steps(table, directory):
         yield "steps"
-    if (directory / "trajectory.json").exists():
-        yield "trajectory.json"
-    if (directory / "environment" / "docker-compose.yaml").exists():
-        yield "environment/docker-compose.yaml"
-    if values.operating_system(document, environment) == "windows":
-        yield "environment.os = 'windows'"
-    if values.gpus(document, environment) or environment.gpu_types:
-        yield "environment.gpus"
-    for key in ("tpu", "mcp_servers", "skills_dir"):
-        if getattr(environment, key):
-            yield f"environment.{key}"
-    network = values.network_mode(document, environment)
-    if network == "allowlist":
-        yield "environment.network_mode = 'allowlist'"
-    for section, phase in (("agent", table.agent), ("verifier", table.verifier)):
+    for file in ("trajectory.json", "environment/docker-compose.yaml", "tests/docker-compose.yaml"):
+        if (directory / file).exists():
+            yield file
+    yield from _missing_of_environment(document, environment, values.ENVIRONMENT)
+    judged_in = environment
+    if verifier.environment is not None:
+        judged_in = verifier.environment
+        yield from _missing_of_environment(document, judged_in, values.VERIFIER_ENVIRONMENT)
+    for section, phase, place in (
+        ("agent", table.agent, environment),
+        ("verifier", verifier, judged_in),
+    ):
         mode = values.phase_network_mode(document, phase, section)
-        if mode not in (None, network):
+        if mode not in (None, values.network_mode(document, place)):
             yield f"{section}.network_mode = {mode!r} unlike the environment's"
-    if values.verifier_mode(document, table.verifier) == "separate":
-        yield "verifier.environment_mode = 'separate'"
-    if table.verifier.collect:
+    if verifier.collect:
         yield "verifier.collect"
+    if values.verifier_mode(document, verifier) == "separate":
+        yield from _missing_of_artifacts(table)
+
+
+def _missing_of_environment(
+    document: Document, table: EnvironmentTable, section: values.Section
+) -> Iterator[str]:
+    name = ".".join(section)
+    if values.operating_system(document, table, section) == "windows":
+        yield f"{name}.os = 'windows'"
+    if values.gpus(document, table, section) or table.gpu_types:
+        yield f"{name}.gpus"
+    for key in ("tpu", "mcp_servers", "skills_dir"):
+        if getattr(table, key):
+            yield f"{name}.{key}"
+    if values.network_mode(document, table, section) == "allowlist":
+        yield f"{name}.network_mode = 'allowlist'"
+
+
+def _missing_of_artifacts(table: TaskTable) -> Iterator[str]:
+    for key in ("destination", "exclude", "service"):
+        if any(not isinstance(one, str) and getattr(one, key) for one in table.artifacts):
+            yield f"artifacts.{key}"
 
 
 def _has_steps(table: TaskTable, directory: Path) -> bool:

@@ -71,10 +71,19 @@ class VerifierTable(msgspec.Struct, frozen=True):
     env: dict[str, object] = {}
     user: int | str | None = None
     environment_mode: str | None = None
-    environment: dict[str, object] | None = None
+    environment: EnvironmentTable | None = None
     collect: list[object] = []
     network_mode: str | None = None
     allowed_hosts: list[str] = []
+
+
+class ArtifactTable(msgspec.Struct, frozen=True):
+    """One of ``artifacts`` written as a table."""
+
+    source: str
+    destination: str | None = None
+    exclude: list[str] = []
+    service: str | None = None
 
 
 class SolutionTable(msgspec.Struct, frozen=True):
@@ -107,6 +116,7 @@ class TaskTable(msgspec.Struct, frozen=True):
     verifier: VerifierTable = VerifierTable()
     solution: SolutionTable = SolutionTable()
     steps: list[object] = []
+    artifacts: list[str | ArtifactTable] = []
 
 
 _Path = tuple[str, ...]
@@ -116,6 +126,8 @@ _FILLED: Mapping[_Path, type[msgspec.Struct]] = {
     ("environment", "healthcheck"): HealthcheckTable,
     ("agent",): AgentTable,
     ("verifier",): VerifierTable,
+    ("verifier", "environment"): EnvironmentTable,
+    ("verifier", "environment", "healthcheck"): HealthcheckTable,
     ("solution",): SolutionTable,
 }
 """The tables whose strings may stand for a variable of the caller's environment."""

@@ -22,20 +22,29 @@ from pytest_reseval.tasks.harbor_schema import (
     Document,
     EnvironmentTable,
     HealthcheckTable,
+    TaskTable,
     VerifierTable,
 )
 from pytest_reseval.tasks.model import Healthcheck
+
+Section = tuple[str, ...]
+"""Where a table stands in the file, for errors."""
+
+ENVIRONMENT: Section = ("environment",)
+VERIFIER_ENVIRONMENT: Section = ("verifier", "environment")
 
 _LONGEST = 7 * 24 * 3600
 _NETWORK_MODES = ("public", "no-network", "allowlist")
 
 
-def memory_guarantee(document: Document, table: EnvironmentTable) -> int | None:
+def memory_guarantee(
+    document: Document, table: EnvironmentTable, section: Section = ENVIRONMENT
+) -> int | None:
     """Bytes promised to the task; None when the file says nothing."""
-    amount = _size(document, "memory", table.memory, table.memory_mb)
+    amount = _size(document, section, "memory", table.memory, table.memory_mb)
     if amount is not None and amount < SMALLEST_LIMIT:
         raise document.error(
-            "environment",
+            *section,
             "memory" if table.memory_mb is None else "memory_mb",
             mend=f"{format_memory(amount)} is less than starting a sandbox may need; "
             f"write at least {format_memory(SMALLEST_LIMIT)}",
@@ -43,13 +52,16 @@ def memory_guarantee(document: Document, table: EnvironmentTable) -> int | None:
     return amount
 
 
-def storage_limit(document: Document, table: EnvironmentTable) -> int | None:
+def storage_limit(
+    document: Document, table: EnvironmentTable, section: Section = ENVIRONMENT
+) -> int | None:
     """Bytes of disk; None when the file says nothing."""
-    return _size(document, "storage", table.storage, table.storage_mb)
+    return _size(document, section, "storage", table.storage, table.storage_mb)
 
 
 def _size(
     document: Document,
+    section: Section,
     key: Literal["memory", "storage"],
     text: int | str | None,
     mib: int | None,
@@ -58,7 +70,7 @@ def _size(
     from_text = from_number = None
     if isinstance(text, int):
         raise document.error(
-            "environment",
+            *section,
             key,
             mend=f"a bare number has no unit; write a string such as '2G', or {key}_mb in MiB",
         )
@@ -67,29 +79,29 @@ def _size(
             from_text = parse_memory(text)
         except (ValueError, OverflowError):
             raise document.error(
-                "environment", key, mend="write an amount such as '512M' or '2G', up to 1024 TiB"
+                *section, key, mend="write an amount such as '512M' or '2G', up to 1024 TiB"
             ) from None
     if mib is not None:
         try:
             from_number = parse_memory(mib * MIB)
         except ValueError:
             raise document.error(
-                "environment", f"{key}_mb", mend="write a number of MiB from 1 to 1073741824"
+                *section, f"{key}_mb", mend="write a number of MiB from 1 to 1073741824"
             ) from None
     if from_text is not None and from_number is not None and from_text != from_number:
         raise document.error(
-            "environment", key, mend=f"{key}_mb = {mib} says otherwise; keep one of the two"
+            *section, key, mend=f"{key}_mb = {mib} says otherwise; keep one of the two"
         )
     return from_number if from_text is None else from_text
 
 
-def cores(document: Document, cpus: float | None) -> float | None:
+def cores(document: Document, cpus: float | None, section: Section = ENVIRONMENT) -> float | None:
     """Cores promised to the task; None when the file says nothing."""
     try:
         return None if cpus is None else parse_cores(cpus)
     except (ValueError, OverflowError):
         raise document.error(
-            "environment", "cpus", mend="write a number of cores between 0.01 and 4096"
+            *section, "cpus", mend="write a number of cores between 0.01 and 4096"
         ) from None
 
 
@@ -102,9 +114,11 @@ def timeout(document: Document, seconds: float, *path: str) -> float:
     return seconds
 
 
-def healthcheck(document: Document, table: HealthcheckTable) -> Healthcheck:
+def healthcheck(
+    document: Document, table: HealthcheckTable, section: Section = ENVIRONMENT
+) -> Healthcheck:
     """The healthcheck; its intervals and its start period may be zero."""
-    path = ("environment", "healthcheck")
+    path = (*section, "healthcheck")
 
     def interval(seconds: float, key: str) -> float:
         return seconds if seconds == 0 else timeout(document, seconds, *path, key)
@@ -125,21 +139,25 @@ def healthcheck(document: Document, table: HealthcheckTable) -> Healthcheck:
     )
 
 
-def image(document: Document, table: EnvironmentTable) -> str | None:
+def image(
+    document: Document, table: EnvironmentTable, section: Section = ENVIRONMENT
+) -> str | None:
     """The name of a prebuilt image; None when the key is absent or empty."""
     name = table.docker_image or None
     if name is not None and re.search(r"[\s\0]", name):
         raise document.error(
-            "environment", "docker_image", mend="write the name of an image, without blanks"
+            *section, "docker_image", mend="write the name of an image, without blanks"
         )
     return name
 
 
-def workdir(document: Document, table: EnvironmentTable) -> str | None:
+def workdir(
+    document: Document, table: EnvironmentTable, section: Section = ENVIRONMENT
+) -> str | None:
     """The absolute path in which commands start; None when the key is absent or empty."""
     path = table.workdir or None
     if path is not None and (not path.startswith("/") or "\0" in path):
-        raise document.error("environment", "workdir", mend="write an absolute path like '/app'")
+        raise document.error(*section, "workdir", mend="write an absolute path like '/app'")
     return path
 
 
@@ -152,31 +170,33 @@ def user(document: Document, name: int | str | None, section: str) -> str | None
     return str(name)
 
 
-def variables(document: Document, table: Mapping[str, object], section: str) -> dict[str, str]:
+def variables(document: Document, table: Mapping[str, object], *section: str) -> dict[str, str]:
     """The environment variables of a table ``env``."""
     result = {}
     for name, value in table.items():
         if not name or "=" in name or "\0" in name:
             raise document.error(
-                section, "env", name, mend="a variable cannot be called so; give it another name"
+                *section, "env", name, mend="a variable cannot be called so; give it another name"
             )
         if not isinstance(value, str) or "\0" in value:
             raise document.error(
-                section, "env", name, mend="write a string, in quotes and without NUL"
+                *section, "env", name, mend="write a string, in quotes and without NUL"
             )
         result[name] = value
     return result
 
 
-def network_mode(document: Document, table: EnvironmentTable) -> str:
+def network_mode(
+    document: Document, table: EnvironmentTable, section: Section = ENVIRONMENT
+) -> str:
     """The environment's mode; ``allow_internet`` is an older way to say two of the three."""
-    mode = phase_network_mode(document, table, "environment")
+    mode = phase_network_mode(document, table, *section)
     if table.allow_internet is None:
         return mode or "public"
     allowed = "public" if table.allow_internet else "no-network"
     if mode not in (None, allowed):
         raise document.error(
-            "environment",
+            *section,
             "allow_internet",
             mend=f"network_mode = {mode!r} says otherwise; keep network_mode",
         )
@@ -184,15 +204,15 @@ def network_mode(document: Document, table: EnvironmentTable) -> str:
 
 
 def phase_network_mode(
-    document: Document, table: EnvironmentTable | AgentTable | VerifierTable, section: str
+    document: Document, table: EnvironmentTable | AgentTable | VerifierTable, *section: str
 ) -> str | None:
     """The mode that one table asks for; None when it has no wish of its own."""
     mode = table.network_mode
     if mode is not None:
-        _choice(document, mode, _NETWORK_MODES, section, "network_mode")
+        _choice(document, mode, _NETWORK_MODES, *section, "network_mode")
     if table.allowed_hosts and mode != "allowlist":
         raise document.error(
-            section,
+            *section,
             "allowed_hosts",
             mend="it goes with network_mode = 'allowlist' only; write that, or remove it",
         )
@@ -215,15 +235,28 @@ def verifier_mode(document: Document, table: VerifierTable) -> str:
     return "separate"
 
 
-def operating_system(document: Document, table: EnvironmentTable) -> str:
+def artifacts(document: Document, table: TaskTable) -> tuple[str, ...]:
+    """The absolute paths that a separate verifier gets a copy of."""
+    paths = [entry if isinstance(entry, str) else entry.source for entry in table.artifacts]
+    for path in paths:
+        if not path.startswith("/") or ".." in path.split("/") or "\0" in path or path == "/":
+            raise document.error(
+                "artifacts", mend=f"{path!r}: write absolute paths like '/app/answer.txt'"
+            )
+    return tuple(path.rstrip("/") for path in paths)
+
+
+def operating_system(
+    document: Document, table: EnvironmentTable, section: Section = ENVIRONMENT
+) -> str:
     """``linux`` or ``windows``."""
-    return _choice(document, table.os.lower(), ("linux", "windows"), "environment", "os")
+    return _choice(document, table.os.lower(), ("linux", "windows"), *section, "os")
 
 
-def gpus(document: Document, table: EnvironmentTable) -> int:
+def gpus(document: Document, table: EnvironmentTable, section: Section = ENVIRONMENT) -> int:
     """The number of GPUs."""
     if table.gpus < 0:
-        raise document.error("environment", "gpus", mend="write a number of GPUs, or 0 for none")
+        raise document.error(*section, "gpus", mend="write a number of GPUs, or 0 for none")
     return table.gpus
 
 

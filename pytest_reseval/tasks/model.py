@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +12,9 @@ from pytest_reseval.printable import printable
 from pytest_reseval.tasks.digest import combined_digest, tree_digest
 
 _LONGEST_SHOWN = 200
+
+_REPORT = re.compile(r"/logs/verifier/[\w/-]+(?:\.[\w-]+)*?\.(?:json|xml)\b")
+_REWARD = "/logs/verifier/reward.json"
 
 
 class TaskError(Exception):
@@ -75,6 +79,16 @@ class Environment:
         return None if self.context is None else _digest(self.context)
 
 
+@dataclass(frozen=True, slots=True)
+class VerifierEnvironment:
+    """A sandbox for the verifier alone; None for an amount: the same as the agent's."""
+
+    environment: Environment
+    memory_guarantee: int | None
+    cpu_guarantee: float | None
+    storage_limit: int | None
+
+
 @dataclass(frozen=True)
 class Task:
     """One benchmark problem: instruction, environment, resources, verifier."""
@@ -93,6 +107,8 @@ class Task:
     verifier_timeout: float
     verifier_env: Mapping[str, str]
     verifier_user: str | None
+    verifier_environment: VerifierEnvironment | None
+    """None when the verifier runs where the agent worked."""
     tests: Path
     """Directory with ``test.sh``; copied to ``/tests`` only after the agent is done."""
     solution: Path | None
@@ -100,6 +116,8 @@ class Task:
     solution_env: Mapping[str, str]
     host: bool
     """True when the author says that the task needs nothing but the host's own system."""
+    artifacts: tuple[str, ...] = ()
+    """Absolute paths in the agent's sandbox that a separate verifier gets a copy of."""
     parts: tuple[Path, ...] = ()
     """The files and directories that can move a score, which the digest covers."""
     unsupported: str | None = None
@@ -107,6 +125,18 @@ class Task:
     ignored_keys: tuple[str, ...] = ()
     """Dotted keys of the file that mean nothing to us; they are listed, not fatal."""
     metadata: Mapping[str, object] = field(default_factory=dict)
+
+    @cached_property
+    def report(self) -> str | None:
+        """The test report that ``test.sh`` names, a JSON or XML file below /logs/verifier.
+
+        None when it names none. Read when first asked for.
+        """
+        try:
+            script = (self.tests / "test.sh").read_text(errors="replace")
+        except OSError:
+            return None
+        return next((path for path in _REPORT.findall(script) if path != _REWARD), None)
 
     @cached_property
     def digest(self) -> str:

@@ -506,6 +506,7 @@ def _task(*, host: bool, user: str | None) -> Task:
         verifier_timeout=1.0,
         verifier_env={},
         verifier_user=None,
+        verifier_environment=None,
         tests=place / "tests",
         solution=None,
         solution_env={},

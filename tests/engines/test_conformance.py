@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 import pytest
@@ -260,6 +261,65 @@ class TestFiles:
         assert sandbox.exec(f"truncate -s {size} /tmp/large").ok
         with pytest.raises(SandboxFileError):
             sandbox.read("/tmp/large", max_bytes=10)
+
+
+class TestFetch:
+    """Copying out what an agent may have prepared for us."""
+
+    BOUNDS: ClassVar[dict[str, int]] = {"max_bytes": MIB, "max_files": 100}
+
+    def test_a_file(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        sandbox.write("/data/answer", b"42", mode=0o4755)
+        assert sandbox.fetch("/data/answer", tmp_path / "copy", **self.BOUNDS) == 2
+        assert (tmp_path / "copy").read_bytes() == b"42"
+        assert (tmp_path / "copy").stat().st_mode & 0o7777 == 0o755
+
+    def test_a_directory_without_what_is_no_file(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        sandbox.exec(
+            "mkdir -p /data/in/ner; cd /data; echo 1 > a; echo 2 > in/ner/b; ln -s /etc/passwd l; "
+            "ln -s /etc in/d; mkfifo p; mknod dev c 1 3; ln -s ../.. up; printf x > '-odd name'"
+        )
+        target = tmp_path / "copy"
+        sandbox.fetch("/data", target, **self.BOUNDS)
+        found = {str(path.relative_to(target)) for path in target.rglob("*")}
+        assert found == {"a", "in", "in/ner", "in/ner/b", "-odd name"}
+        assert (target / "in/ner/b").read_text() == "2\n"
+
+    def test_missing(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        with pytest.raises(SandboxFileMissing):
+            sandbox.fetch("/data/none", tmp_path / "copy", **self.BOUNDS)
+
+    @pytest.mark.parametrize(
+        "making",
+        [
+            "ln -s /etc/passwd /data/x",
+            "ln -s /etc /data/x",
+            "mkfifo /data/x",
+            "truncate -s 2M /data/x",
+            "mkdir /data/x; head -c 700K /dev/zero > /data/x/a; cp /data/x/a /data/x/b",
+            "mkdir /data/x; cd /data/x; for n in $(seq 150); do : > $n; done",
+        ],
+    )
+    def test_refused_as_a_whole(self, sandbox: Sandbox, tmp_path: Path, making: str) -> None:
+        assert sandbox.exec(f"mkdir /data; {making}").ok
+        with pytest.raises(SandboxFileError) as refused:
+            sandbox.fetch("/data/x", tmp_path / "copy", **self.BOUNDS)
+        assert not isinstance(refused.value, SandboxFileMissing)
+        assert "/data/x" in str(refused.value)
+
+    def test_a_path_that_the_agent_bent_is_its_own_doing(
+        self, sandbox: Sandbox, tmp_path: Path
+    ) -> None:
+        assert sandbox.exec("ln -s /loop /loop").ok
+        with pytest.raises(SandboxFileError):
+            sandbox.fetch("/loop/x", tmp_path / "copy", **self.BOUNDS)
+        with pytest.raises(SandboxFileError):
+            sandbox.read("/loop/x", max_bytes=10)
+        with pytest.raises(SandboxFileError):
+            sandbox.put(tmp_path, "/loop/x")
+        with pytest.raises(SandboxFileError):
+            sandbox.write("/loop/x", b"")
+        assert sandbox.exec("true").ok
 
 
 class TestLimits:

@@ -170,6 +170,7 @@ def make_task(directory: Path, **fields: Any) -> Task:
         "verifier_timeout": 30.0,
         "verifier_env": {},
         "verifier_user": None,
+        "verifier_environment": None,
         "tests": directory / "tests",
         "solution": directory / "solution",
         "solution_env": {},
@@ -269,6 +270,11 @@ class MemorySandbox:
         if isinstance(content, Exception):
             raise content
         return content
+
+    def fetch(self, path: str, target: Path, *, max_bytes: int, max_files: int) -> int:
+        content = self.read(path, max_bytes=max_bytes)
+        target.write_bytes(content)
+        return len(content)
 
     def alive(self) -> bool:
         return self.running

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pytest_reseval.engines.base import Enforced
 from pytest_reseval.outcomes import (
     Cause,
+    Control,
     Evidence,
     Fault,
     OomPolicy,
@@ -17,6 +18,7 @@ from pytest_reseval.outcomes import (
     PhaseFacts,
     PhaseName,
     classify,
+    needs_control,
 )
 from pytest_reseval.resources import MIB, Resources
 from tests.unit.builders import make_phase
@@ -58,6 +60,8 @@ FAULTS = (
     Cause.WORKER_CRASH,
     Cause.AGENT_SERVICE,
 )
+WORKS = Control("2026-01-02T03:04:05.678+00:00", 1.0, True, "it wrote reward 0")
+BROKEN_ANYWHERE = Control("2026-01-02T03:04:05.678+00:00", 1.0, False, "it wrote no reward")
 KILLED_AT_LIMIT = {"oom_kill": 1, "peak": 2 * GUARANTEE}
 KILLED_FAR_BELOW = {"oom_kill": 1, "peak": GUARANTEE // 2}
 
@@ -155,6 +159,48 @@ ROWS: list[tuple[str, Evidence, Outcome, Cause]] = [
         Outcome.INFRA_ERROR,
         Cause.VERIFIER_INCOMPLETE,
     ),
+    (
+        "no reward, and none in a pristine sandbox",
+        evidence(reward=None, control=BROKEN_ANYWHERE),
+        Outcome.INFRA_ERROR,
+        Cause.VERIFIER_INCOMPLETE,
+    ),
+    (
+        "no reward, though the verifier works in a pristine sandbox",
+        evidence(reward=None, control=WORKS),
+        Outcome.FAILED,
+        Cause.WRONG,
+    ),
+    (
+        "reward 0 without the report, in a pristine sandbox too",
+        evidence(checks_reported=False, control=BROKEN_ANYWHERE),
+        Outcome.INFRA_ERROR,
+        Cause.VERIFIER_INCOMPLETE,
+    ),
+    (
+        "reward 0 without the report, which is there in a pristine sandbox",
+        evidence(checks_reported=False, control=WORKS),
+        Outcome.FAILED,
+        Cause.WRONG,
+    ),
+    (
+        "reward 0 without the report, and no pristine sandbox to be had",
+        evidence(checks_reported=False),
+        Outcome.FAILED,
+        Cause.WRONG,
+    ),
+    (
+        "verifier out of time, in a pristine sandbox too",
+        evidence(verifier={"timed_out": True}, reward=None, control=BROKEN_ANYWHERE),
+        Outcome.INFRA_ERROR,
+        Cause.VERIFIER_TIMEOUT,
+    ),
+    (
+        "verifier out of time, though it works in a pristine sandbox",
+        evidence(verifier={"timed_out": True}, reward=None, control=WORKS),
+        Outcome.FAILED,
+        Cause.WRONG,
+    ),
     *(
         (
             f"fault {cause}",
@@ -221,6 +267,9 @@ all_evidence = st.builds(
     fault=st.one_of(st.none(), st.builds(Fault, st.sampled_from(FAULTS), st.text(max_size=5))),
     phases=st.lists(phases, max_size=2).map(tuple),
     reward=st.one_of(st.none(), st.floats(allow_nan=False)),
+    reward_problem=st.one_of(st.none(), st.text(max_size=5)),
+    checks_reported=st.one_of(st.none(), st.booleans()),
+    control=st.sampled_from([None, WORKS, BROKEN_ANYWHERE]),
 )
 
 
@@ -248,6 +297,42 @@ def test_what_an_agent_prints_or_exits_with_never_excuses_it(
     )
     if classify(facts).outcome is Outcome.FAILED:
         assert classify(forged).outcome is Outcome.FAILED
+
+
+@given(
+    all_evidence.filter(lambda facts: facts.control is None),
+    st.one_of(st.none(), st.floats(max_value=0.99)),
+    st.one_of(st.none(), st.booleans()),
+    st.booleans(),
+)
+def test_what_an_agent_does_to_its_verifier_never_excuses_it_where_the_verifier_works(
+    facts: Evidence, reward: float | None, reported: bool | None, timed_out: bool
+) -> None:
+    """All that the verifier's sandbox can be made to say, against a control that says it works."""
+    forged = replace(
+        facts,
+        reward=reward,
+        reward_problem=None if reward is not None else "none",
+        checks_reported=reported,
+        phases=tuple(
+            replace(one, timed_out=timed_out) if one.name == "verifier" else one
+            for one in facts.phases
+        ),
+    )
+    if needs_control(forged):
+        forged = replace(forged, control=WORKS)
+    if classify(replace(facts, reward=0.0, checks_reported=True)).outcome is Outcome.FAILED:
+        assert classify(forged).outcome is Outcome.FAILED
+
+
+@given(all_evidence)
+def test_a_control_is_asked_for_only_where_it_can_move_the_verdict(facts: Evidence) -> None:
+    bare = replace(facts, control=None)
+    told = {
+        classify(replace(bare, control=control)).outcome for control in (WORKS, BROKEN_ANYWHERE)
+    }
+    if not needs_control(bare):
+        assert told == {classify(bare).outcome}
 
 
 def test_a_kill_by_the_watchdog_is_not_called_the_kernel_s() -> None:

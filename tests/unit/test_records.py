@@ -205,7 +205,7 @@ def test_a_torn_obituary_is_none(directory: RunDirectory) -> None:
 def test_the_series_is_a_table_in_seconds_since_the_trial_began(directory: RunDirectory) -> None:
     row = partial(Sample, cache=2, nonreclaimable=3, total=4, throttled_seconds=0.0, pids=5)
     samples = [row(time=100.0, anonymous=1, cpu_seconds=0.5), row(100.25, 7, cpu_seconds=0.75)]
-    directory.write_series("t", 99.0, samples)
+    directory.write_series("t", "series", 99.0, samples)
     (file,) = directory.path.glob("trials/*/series.csv")
     with file.open(newline="") as lines:
         first, second = csv.DictReader(lines)

@@ -69,8 +69,8 @@ class World:
         shared = self.shared(act)
         record = run_task(make_plan(task), shared, TRIAL)
         assert shared.ledger.entries() == []
-        started = self.engine.requests and self.engine.start_error is None
-        assert self.sandbox.closed == (1 if started else 0)
+        started = len(self.engine.requests) if self.engine.start_error is None else 0
+        assert self.sandbox.closed == started
         assert list(shared.directory.read()) == [record]
         assert shared.directory.obituary("main") is None
         return record

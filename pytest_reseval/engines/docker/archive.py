@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
+import shutil
 import tarfile
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Protocol, cast
 
 from pytest_reseval.engines.base import SandboxFileError
@@ -19,6 +21,8 @@ from pytest_reseval.resources import MIB, format_memory
 _IN_MEMORY = 8 * MIB
 _DIRECTORY_MODE = 0o755
 _TAR_OVERHEAD = 64 * 1024
+_MEMBER_OVERHEAD = 16 * 1024
+"""Bytes around one member's content: header, padding, and long names and attributes."""
 
 # Go's io/fs.FileMode: directory, symlink, device, named pipe, socket, character device, irregular.
 _GO_DIRECTORY = 1 << 31
@@ -94,6 +98,56 @@ def unpack_file(stream: Readable, path: str, max_bytes: int) -> bytes:
     except tarfile.TarError as error:
         raise SandboxFileError(f"{path} in the sandbox cannot be read: {error}") from error
     return data
+
+
+def unpack_tree(
+    stream: Readable, path: str, target: Path, *, max_bytes: int, max_files: int
+) -> int:
+    """Unpack an archive of one file or directory as ``target``; see ``Sandbox.fetch``.
+
+    No member is trusted: its name may not lead out of ``target``, and what is no regular file or
+    directory is left out. Answers the bytes of content.
+    """
+    overhead = _TAR_OVERHEAD + max_files * _MEMBER_OVERHEAD
+    bounded = cast(IO[bytes], _Bounded(stream, max_bytes + overhead))
+    copied = 0
+    try:
+        with tarfile.open(fileobj=bounded, mode="r|") as tar:
+            for number, member in enumerate(tar, start=1):
+                if number > max_files:
+                    raise SandboxFileError(f"{path} in the sandbox holds over {max_files} files")
+                place = _place(member.name, path, target)
+                if member.isdir():
+                    place.mkdir(mode=0o700, exist_ok=True)
+                elif member.isreg():
+                    copied += member.size
+                    check_size(path, copied, max_bytes)
+                    _unpack_member(tar, member, place)
+    except (tarfile.TarError, OSError, ValueError) as error:
+        raise SandboxFileError(f"{path} in the sandbox cannot be copied: {error}") from error
+    if not target.exists():
+        raise SandboxFileError(f"{path} in the sandbox is neither a regular file nor a directory")
+    return copied
+
+
+def _place(name: str, path: str, target: Path) -> Path:
+    """Where a member goes: below ``target``, which stands for the archive's one top entry."""
+    _, *parts = PurePosixPath(name).parts
+    if name.startswith("/") or ".." in parts:
+        raise SandboxFileError(f"{path} in the sandbox: its archive leads elsewhere ({name!r})")
+    return target.joinpath(*parts)
+
+
+def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:
+    content = tar.extractfile(member)
+    assert content is not None
+    with open(place, "xb", opener=_open_new) as file:
+        shutil.copyfileobj(content, file)
+    place.chmod(member.mode & 0o777)
+
+
+def _open_new(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def check_size(path: str, size: int, max_bytes: int) -> None:

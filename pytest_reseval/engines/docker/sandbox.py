@@ -102,12 +102,26 @@ class DockerSandbox:
 
     def read(self, path: str, *, max_bytes: int) -> bytes:
         """See ``Sandbox.read``. Only the last part of the path may not be a symlink."""
+        with self._download(path) as (stat, stream):
+            if not stat.regular:
+                raise SandboxFileError(f"{path} in the sandbox is not a regular file")
+            archive.check_size(path, stat.size, max_bytes)
+            return archive.unpack_file(stream, path, max_bytes)
+
+    def fetch(self, path: str, target: Path, *, max_bytes: int, max_files: int) -> int:
+        """See ``Sandbox.fetch``. Only the last part of the path may not be a symlink."""
+        with self._download(path) as (_, stream):
+            return archive.unpack_tree(
+                stream, path, target, max_bytes=max_bytes, max_files=max_files
+            )
+
+    @contextmanager
+    def _download(self, path: str) -> Iterator[tuple[archive.PathStat, archive.Readable]]:
         self._check_alive()
-        target = str(_absolute(path))
         with self._answers(f"reading {path}"):
             response = self._client.get(
                 self._archive_endpoint(),
-                params={"path": target},
+                params={"path": str(_absolute(path))},
                 headers={"Accept-Encoding": "identity"},
                 stream=True,
                 timeout=CALL_TIMEOUT,
@@ -119,10 +133,7 @@ class DockerSandbox:
                     self._check_alive()
                     raise SandboxFileMissing(f"{path} is missing in the sandbox") from error
                 stat = archive.PathStat.from_header(response.headers[_STAT_HEADER])
-                if not stat.regular:
-                    raise SandboxFileError(f"{path} in the sandbox is not a regular file")
-                archive.check_size(path, stat.size, max_bytes)
-                return archive.unpack_file(cast(archive.Readable, response.raw), path, max_bytes)
+                yield stat, cast(archive.Readable, response.raw)
 
     def alive(self) -> bool:
         """See ``Sandbox.alive``; known from the kernel without asking the engine."""
@@ -173,13 +184,7 @@ class DockerSandbox:
                 data=packed,
                 timeout=CALL_TIMEOUT,
             )
-            try:
-                raise_for_status(response)
-            except APIError as error:
-                self._check_alive()
-                raise SandboxFileError(
-                    f"nothing can be written into {directory} of the sandbox: {reason(error)}"
-                ) from error
+            raise_for_status(response)
 
     def _archive_endpoint(self) -> str:
         return self._client.endpoint(f"/containers/{self.id}/archive")
@@ -190,12 +195,13 @@ class DockerSandbox:
 
     @contextmanager
     def _answers(self, doing: str) -> Iterator[None]:
+        """An engine that refuses a path answers: what is there is the agent's doing."""
         try:
             with engine_answers(doing):
                 yield
         except APIError as error:
             self._check_alive()
-            raise EngineLost(f"the engine fails at {doing}: {reason(error)}") from error
+            raise SandboxFileError(f"{doing} in the sandbox fails: {reason(error)}") from error
 
 
 def _absolute(path: str) -> PurePosixPath:

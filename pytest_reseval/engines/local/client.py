@@ -112,9 +112,12 @@ class KeeperClient:
             raise self._lost(error) from error
         return conversation, answer["pid"]
 
-    def open_for_reading(self, path: str) -> int:
-        """A descriptor of a regular file. Raises SandboxFileError or SandboxLost."""
-        (handle,) = self._ask({"do": "open", "path": path})
+    def open_for_reading(self, path: str, *, or_directory: bool = False) -> int:
+        """A descriptor of a regular file or, if it may be one, a directory.
+
+        Raises SandboxFileError or SandboxLost.
+        """
+        (handle,) = self._ask({"do": "open", "path": path, "or_directory": or_directory})
         return handle
 
     def open_for_writing(self, path: str, mode: int) -> int:

@@ -18,7 +18,7 @@ from pytest_reseval.engines.base import (
     SandboxFileError,
     SandboxLost,
 )
-from pytest_reseval.engines.local import processes
+from pytest_reseval.engines.local import processes, tree
 from pytest_reseval.engines.local.client import KeeperClient
 from pytest_reseval.engines.local.keeper import wire
 from pytest_reseval.engines.local.output import Capture, collect
@@ -144,6 +144,19 @@ class LocalSandbox:
         if len(content) > max_bytes:
             raise SandboxFileError(f"{path}: larger than {max_bytes} bytes")
         return content
+
+    def fetch(self, path: str, target: Path, *, max_bytes: int, max_files: int) -> int:
+        """See ``Sandbox.fetch``."""
+        self._check_open()
+        source = self._keeper.open_for_reading(path, or_directory=True)
+        try:
+            return tree.copy_out(source, target, max_bytes=max_bytes, max_files=max_files)
+        except OSError as error:
+            raise SandboxFileError(f"{path} in the sandbox cannot be copied: {error}") from error
+        except tree.TooMuch as error:
+            raise SandboxFileError(f"{path} in the sandbox {error}") from error
+        finally:
+            os.close(source)
 
     def alive(self) -> bool:
         """False when the sandbox has ended."""

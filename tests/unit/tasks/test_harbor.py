@@ -122,7 +122,8 @@ def test_new_spellings(make_task: MakeTask) -> None:
     assert task.verifier_env == {"JUDGE": ""}
     assert task.solution_env == {"ANSWER": "42"}
     assert task.unsupported is None
-    assert task.ignored_keys == ("source", "artifacts")
+    assert task.ignored_keys == ("source",)
+    assert task.artifacts == ("/app/answer",)
 
 
 def test_an_empty_file_means_the_defaults(make_task: MakeTask) -> None:
@@ -184,7 +185,6 @@ def test_a_phase_without_network_in_an_environment_without_one_is_no_wish_of_its
 
 def test_ignored_keys_are_listed_wherever_they_stand(make_task: MakeTask) -> None:
     toml = """
-        artifacts = []
         "odd key" = 1
         [environment]
         colour = "red"
@@ -206,7 +206,6 @@ def test_ignored_keys_are_listed_wherever_they_stand(make_task: MakeTask) -> Non
     """
     task = load_task(make_task(toml), {})
     assert set(task.ignored_keys) == {
-        "artifacts",
         '"odd key"',
         "environment.colour",
         "environment.healthcheck.shell",
@@ -272,8 +271,18 @@ def test_a_host_task_may_have_an_image_as_well(make_task: MakeTask) -> None:
             {},
             "verifier.network_mode",
         ),
-        ("[verifier]\nenvironment_mode = 'separate'", {"tests/test.sh": None}, "separate"),
-        ("[verifier.environment]\nenv = {KEY = '${NOT_SET}'}", {}, "separate"),
+        ("[verifier.environment]\ngpus = 1", {}, "verifier.environment.gpus"),
+        (
+            "[verifier]\nnetwork_mode = 'public'\n[verifier.environment]\nallow_internet = false",
+            {},
+            "verifier.network_mode",
+        ),
+        (
+            "artifacts = [{source = '/a', destination = 'b'}]\n[verifier.environment]",
+            {},
+            "artifacts.destination",
+        ),
+        ("", {"tests/docker-compose.yaml": "services: {}"}, "tests/docker-compose.yaml"),
         ("[[verifier.collect]]\ncommand = 'true'", {}, "collect"),
         ("[[environment.mcp_servers]]\nname = 'x'\nurl = 'http://x'", {}, "mcp_servers"),
         ("[environment]\nskills_dir = '/skills'", {}, "skills_dir"),
@@ -293,6 +302,79 @@ def test_every_missing_feature_is_named(make_task: MakeTask) -> None:
     assert load_task(file, {}).unsupported == (
         "not supported yet: environment.gpus, environment.skills_dir"
     )
+
+
+SEPARATE = "[verifier]\nenvironment_mode = 'separate'"
+
+
+def test_a_separate_verifier_without_a_definition_gets_the_agents_environment_anew(
+    make_task: MakeTask,
+) -> None:
+    task = load_task(make_task(f"artifacts = ['/app/out/']\n{SEPARATE}"), {})
+    assert task.verifier_environment is not None
+    assert task.verifier_environment.environment == task.environment
+    assert task.artifacts == ("/app/out",)
+
+
+def test_a_dockerfile_beside_the_tests_defines_the_verifiers_environment(
+    make_task: MakeTask,
+) -> None:
+    file = make_task(SEPARATE, {"tests/Dockerfile": "FROM x", "tests/test.sh": None})
+    task = load_task(file, {})
+    assert task.verifier_environment is not None
+    environment = task.verifier_environment.environment
+    assert environment.dockerfile == file.parent / "tests" / "Dockerfile"
+    assert environment.context == file.parent / "tests"
+    assert environment.image is None
+
+
+def test_a_table_gives_the_verifier_resources_of_its_own(make_task: MakeTask) -> None:
+    toml = """
+        [verifier.environment]
+        docker_image = "judge:1"
+        memory = "${JUDGE_MEMORY}"
+        cpus = 2
+        allow_internet = false
+        env = {MODE = "judge"}
+    """
+    verifier = load_task(make_task(toml), {"JUDGE_MEMORY": "3G"}).verifier_environment
+    assert verifier is not None
+    assert (verifier.memory_guarantee, verifier.cpu_guarantee) == (3 * GIB, 2.0)
+    assert verifier.environment.image == "judge:1"
+    assert verifier.environment.network is False
+    assert verifier.environment.env == {"MODE": "judge"}
+
+
+def test_a_separate_verifier_without_image_needs_a_check_to_bring_in(make_task: MakeTask) -> None:
+    with pytest.raises(TaskError, match=r"tests/test\.sh"):
+        load_task(make_task(SEPARATE, {"tests/test.sh": None}), {})
+
+
+@pytest.mark.parametrize("path", ["relative", "/", "/a/../b", "/nul\\u0000"])
+def test_an_artifact_is_an_absolute_path(make_task: MakeTask, path: str) -> None:
+    with pytest.raises(TaskError, match=r"artifacts.*absolute paths"):
+        load_task(make_task(f'artifacts = ["{path}"]'), {})
+
+
+def test_a_mistake_in_the_verifiers_table_is_told_by_its_own_name(make_task: MakeTask) -> None:
+    with pytest.raises(TaskError, match=r"verifier\.environment\.memory = '1X'"):
+        load_task(make_task("[verifier.environment]\nmemory = '1X'"), {})
+
+
+@pytest.mark.parametrize(
+    ("script", "report"),
+    [
+        ("pytest --ctrf /logs/verifier/ctrf.json /tests", "/logs/verifier/ctrf.json"),
+        ("pytest --junitxml=/logs/verifier/out/junit.xml", "/logs/verifier/out/junit.xml"),
+        ("echo '{}' > /logs/verifier/reward.json", None),
+        ("echo 1 > /logs/verifier/reward.txt", None),
+        ("cat /logs/verifier/../../etc/x.json", None),
+    ],
+)
+def test_the_report_is_the_one_that_the_check_names(
+    make_task: MakeTask, script: str, report: str | None
+) -> None:
+    assert load_task(make_task("", {"tests/test.sh": script}), {}).report == report
 
 
 @pytest.mark.parametrize(

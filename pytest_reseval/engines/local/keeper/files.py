@@ -18,8 +18,8 @@ class Refused(Exception):
     """The path is not what was asked for; the message says what it is instead."""
 
 
-def open_for_reading(path: str) -> int:
-    """A descriptor of one regular file whose path holds no symlink.
+def open_for_reading(path: str, or_directory: bool = False) -> int:
+    """A descriptor of one regular file, or directory if that may be, whose path holds no symlink.
 
     Raises Refused for anything else and OSError when it cannot be opened.
     """
@@ -30,19 +30,22 @@ def open_for_reading(path: str) -> int:
             inner = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
             os.close(directory)
             directory = inner
-        return _open_regular(name, directory)
+        return _open(name, directory, or_directory)
     finally:
         os.close(directory)
 
 
-def _open_regular(name: str, directory: int) -> int:
+def _open(name: str, directory: int, or_directory: bool) -> int:
     handle = os.open(
         name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=directory
     )
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise Refused("not a regular file")
-    return handle
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode) or (or_directory and stat.S_ISDIR(mode)):
+        return handle
+    os.close(handle)
+    raise Refused(
+        "neither a regular file nor a directory" if or_directory else "not a regular file"
+    )
 
 
 def _parts(path: str) -> list[str]:

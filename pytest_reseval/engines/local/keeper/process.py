@@ -205,7 +205,7 @@ def _serve_file(
             _answer(conversation, {})
             return
         if request["do"] == "open":
-            handle = files.open_for_reading(request["path"])
+            handle = files.open_for_reading(request["path"], request["or_directory"])
         else:
             handle = files.open_for_writing(request["path"], request["mode"])
     except FileNotFoundError as error:
