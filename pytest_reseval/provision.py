@@ -108,6 +108,7 @@ class Provision:
                     workdir=environment.workdir,
                     network=environment.network,
                     labels={"run": harness.run, "trial": self._trial_id},
+                    hidden=self._hidden(),
                 )
             )
             mismatches = differences(plan.resources, sandbox.enforced, psutil.swap_memory().total)
@@ -124,6 +125,14 @@ class Provision:
                     raise Unhealthy(f"{error}{_killed_meanwhile(kills)}") from error
         self._idle_memory = sandbox.meter.counters().nonreclaimable or 0
         return sandbox
+
+    def _hidden(self) -> list[Path]:
+        """Hidden tests and solution, and what other trials wrote down."""
+        task = self._plan.task
+        return [
+            self._harness.directory.path.resolve(),
+            *([task.directory.resolve()] if task else []),
+        ]
 
     @contextmanager
     def phase(self, name: PhaseName) -> Iterator[Execution]:

@@ -150,6 +150,8 @@ class SandboxRequest:
     workdir: str | None = None
     network: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
+    hidden: Sequence[Path] = ()
+    """Host directories that must not be seen, for engines whose sandboxes show the host's files."""
 
 
 class Sandbox(Protocol):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pytest_reseval.engines.base import SandboxRequest
 from pytest_reseval.engines.docker import idle
 from pytest_reseval.engines.docker.orphans import PREFIX
+from pytest_reseval.engines.privileges import CAPABILITIES
 
 CPU_PERIOD = 100_000
 """Microseconds; the kernel's default period."""
@@ -44,7 +45,8 @@ def container_config(
         "CpuShares": cpu_shares(resources.cpu_guarantee),
         "PidsLimit": resources.pids_limit,
         "OomScoreAdj": oom_score_adj(resources.memory_guarantee, host_memory),
-        "CapDrop": ["NET_RAW"],
+        "CapDrop": ["ALL"],
+        "CapAdd": list(CAPABILITIES),
         "SecurityOpt": ["no-new-privileges"],
         "LogConfig": {"Type": "none"},
         "Init": False,

@@ -14,6 +14,7 @@ from pytest_reseval.engines.base import SandboxFileError, SandboxFileMissing, Sa
 from pytest_reseval.engines.local.forkserver import ForkServer, KeeperFailed
 from pytest_reseval.engines.local.keeper import wire
 from pytest_reseval.engines.local.rootfs import Step
+from pytest_reseval.engines.privileges import CAPABILITIES
 
 _END_SECONDS = 30.0
 """How long the kernel may take to end every process of a sandbox before the keeper is killed."""
@@ -64,6 +65,7 @@ class KeeperClient:
             "oom_score_adj": request.oom_score_adj,
             "processes": request.processes,
             "ids": request.ids,
+            "capabilities": list(CAPABILITIES.values()),
         }
         try:
             with wire.open_conversation(self._control, message) as conversation:

@@ -164,7 +164,9 @@ class LocalEngine:
             StartRequest(
                 name=re.sub("[^A-Za-z0-9-]", "-", request.name)[:63] or "sandbox",
                 root=root,
-                steps=rootfs.plan(private, _mounts(), privileged=self._privileged),
+                steps=rootfs.plan(
+                    private, _mounts(), privileged=self._privileged, hidden=request.hidden
+                ),
                 network=request.network,
                 cgroup=cgroup.procs_files if cgroup else [],
                 oom_score_adj=oom_score_adj(request.resources.memory_guarantee, self._memory),

@@ -49,11 +49,17 @@ SHM_SIZE = 64 << 20
 
 
 def plan(
-    private: Path, mountpoints: Collection[str], *, privileged: bool, host: Path = Path("/")
+    private: Path,
+    mountpoints: Collection[str],
+    *,
+    privileged: bool,
+    hidden: Collection[Path] = (),
+    host: Path = Path("/"),
 ) -> list[Step]:
     """The steps that build the root of one sandbox.
 
-    ``private`` is the sandbox's own directory, whose parent (the state of all sandboxes) is hidden.
+    ``private`` is the sandbox's own directory, whose parent (the state of all sandboxes) is hidden,
+    as is what ``hidden`` names.
     Not ``privileged`` means inside a user namespace, where the kernel refuses an overlay over a
     directory that has mounts below it ("locked" ones, mount_namespaces(7)): such a directory is
     split up. ``host`` is the directory taken for the host's root.
@@ -63,7 +69,7 @@ def plan(
         *(planner.whole() if privileged else planner.split()),
         *planner.names(),
         *_kernel_views(privileged),
-        *planner.hidden_state(),
+        *_hidden({private.parent, *hidden}),
     ]
 
 
@@ -143,13 +149,15 @@ class _Planner:
             elif target in self._mountpoints and self._privileged:
                 yield ("bind-read-only", target, str(source))
 
-    def hidden_state(self) -> Iterator[Step]:
-        state = str(self._private.parent)
-        if not state.startswith((*(f"{path}/" for path in FRESH), *_KERNEL)):
-            yield ("empty", state)
-
     def _source(self, path: str) -> Path:
         return self._host / path.lstrip("/")
+
+
+def _hidden(directories: Collection[Path]) -> Iterator[Step]:
+    """Cover what is still to be seen; where one lies in another, the outer one is covered first."""
+    for path in sorted(map(str, directories)):
+        if not path.startswith((*(f"{fresh}/" for fresh in FRESH), *_KERNEL)):
+            yield ("covered", path)
 
 
 def _kernel_views(privileged: bool) -> Iterator[Step]:

@@ -23,23 +23,6 @@ if TYPE_CHECKING:
 CANNOT_RUN = 126
 NOT_FOUND = 127
 
-KEPT_CAPABILITIES = (
-    0,  # CHOWN
-    1,  # DAC_OVERRIDE
-    3,  # FOWNER
-    4,  # FSETID
-    5,  # KILL
-    6,  # SETGID
-    7,  # SETUID
-    8,  # SETPCAP
-    10,  # NET_BIND_SERVICE
-    13,  # NET_RAW
-    18,  # SYS_CHROOT
-    29,  # AUDIT_WRITE
-    31,  # SETFCAP
-)
-"""What Docker leaves to a container by default, without MKNOD: a device node is a way out."""
-
 _PASSWD_LIMIT = 1 << 20
 """Bytes read of /etc/passwd and /etc/group, which belong to the agent."""
 
@@ -106,11 +89,13 @@ def become(
     processes: int | None,
     standard_streams: Sequence[int],
     single_user: bool,
+    capabilities: Sequence[int],
 ) -> NoReturn:
     """Turn the calling process into ``command``; what cannot be done is told on its stderr.
 
     ``cgroup`` holds open ``cgroup.procs`` files; ``processes`` is a bound for RLIMIT_NPROC, None to
-    leave it; ``single_user`` says that the user namespace maps nobody but root.
+    leave it; ``single_user`` says that the user namespace maps nobody but root; ``capabilities``
+    are all that remain, for root too.
     """
     status = CANNOT_RUN
     try:
@@ -126,7 +111,7 @@ def become(
         os.umask(0o022)
         os.makedirs(workdir, exist_ok=True)
         os.chdir(workdir)
-        _assume(identity, single_user)
+        _assume(identity, single_user, capabilities)
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         _execute(command, {"HOME": identity.home, **environment})
@@ -139,19 +124,20 @@ def become(
         os._exit(status)
 
 
-def _assume(identity: Identity, single_user: bool) -> None:
+def _assume(identity: Identity, single_user: bool, capabilities: Sequence[int]) -> None:
     syscalls.forbid_tracing()
+    syscalls.forbid_new_privileges()
     if single_user:
         if identity.uid != 0 or identity.gid != 0:
             raise LookupError(
                 f"user {identity.uid}:{identity.gid} does not exist here: "
                 "a sandbox of an ordinary user knows only root"
             )
-        syscalls.keep_capabilities(KEPT_CAPABILITIES)
+        syscalls.keep_capabilities(capabilities)
         return
     os.setgroups(identity.groups)
     os.setgid(identity.gid)
-    syscalls.keep_capabilities(KEPT_CAPABILITIES)
+    syscalls.keep_capabilities(capabilities)
     os.setuid(identity.uid)
 
 

@@ -100,6 +100,12 @@ def _empty(target: str) -> None:
     _read_only(target)
 
 
+def _covered(target: str) -> None:
+    """Put something empty over a directory, if it is there; links on its way are the host's own."""
+    if os.path.isdir(target):
+        _empty(target)
+
+
 def _proc(target: str, protected: str, masked: str) -> None:
     """A new procfs: its ``protected`` entries are read-only, its ``masked`` ones empty."""
     os.makedirs(target, exist_ok=True)
@@ -130,6 +136,7 @@ _ACTIONS: dict[str, Callable[..., None]] = {
     "bind-read-only": _bind_read_only,
     "tmpfs": _tmpfs,
     "empty": _empty,
+    "covered": _covered,
     "proc": _proc,
     "devpts": _devpts,
 }

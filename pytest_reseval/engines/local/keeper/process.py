@@ -60,6 +60,7 @@ class Keeper:
         self._null = null
         self._ids: tuple[int, int] | None = request["ids"]
         self._processes: int | None = request["processes"]
+        self._capabilities: list[int] = request["capabilities"]
         self._oom_score_adj: int = request["oom_score_adj"]
         self._cgroup = [os.open(path, os.O_WRONLY) for path in request["cgroup"]]
         self._running: dict[int, tuple[int, socket.socket]] = {}
@@ -152,6 +153,7 @@ class Keeper:
                 processes=self._processes,
                 standard_streams=(self._null, *streams),
                 single_user=self._ids is not None,
+                capabilities=self._capabilities,
             )
         handle = os.pidfd_open(pid)
         self._running[handle] = (pid, conversation)

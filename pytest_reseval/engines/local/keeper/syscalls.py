@@ -32,6 +32,7 @@ MNT_DETACH = 2
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_NO_NEW_PRIVS = 38
 _PR_CAPBSET_DROP = 24
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -95,6 +96,11 @@ def die_with_parent() -> None:
 def forbid_tracing() -> None:
     """Keep others from tracing the caller until its next execve; PR_SET_DUMPABLE."""
     _checked(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl PR_SET_DUMPABLE")
+
+
+def forbid_new_privileges() -> None:
+    """Have setuid bits and file capabilities mean nothing from now on; PR_SET_NO_NEW_PRIVS."""
+    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl PR_SET_NO_NEW_PRIVS")
 
 
 def keep_capabilities(kept: Iterable[int]) -> None:
