@@ -160,6 +160,8 @@ _BEFORE_THE_AGENT = (
     Cause.GUARANTEE_UNMET,
 )
 _LOST = (Cause.ENGINE_LOST, Cause.SANDBOX_LOST)
+_ENDED = Cause.AGENT_ERROR
+"""What an engine's fault says when the sandbox was ended from inside."""
 
 
 def classify(evidence: Evidence, oom_policy: OomPolicy = "infra-error") -> Verdict:
@@ -169,11 +171,12 @@ def classify(evidence: Evidence, oom_policy: OomPolicy = "infra-error") -> Verdi
         return Verdict(Outcome.PASSED, Cause.SOLVED, f"reward {evidence.reward:g}")
     if fault and fault.cause in (*_BEFORE_THE_AGENT, *_LOST):
         return _infra(fault.cause, fault.detail)
+    ended = fault is not None and fault.cause is _ENDED
     return (
         _agent_killed(evidence, oom_policy)
         or _pids_exhausted(evidence)
-        or _verifier_unfit(evidence)
-        or (_infra(fault.cause, fault.detail) if fault else None)
+        or (None if ended else _verifier_unfit(evidence))
+        or (_infra(fault.cause, fault.detail) if fault and not ended else None)
         or _agent_judged(evidence)
     )
 
@@ -307,6 +310,8 @@ def _left_too_much(verifier: PhaseFacts, resources: Resources) -> bool:
 def _agent_judged(evidence: Evidence) -> Verdict:
     agent = evidence.phase("agent")
     verifier = evidence.phase("verifier")
+    if evidence.fault:
+        return Verdict(Outcome.FAILED, evidence.fault.cause, evidence.fault.detail)
     if agent and agent.timed_out:
         return Verdict(
             Outcome.FAILED,

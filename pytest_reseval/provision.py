@@ -138,18 +138,23 @@ class Provision:
     def phase(self, name: PhaseName) -> Iterator[Execution]:
         """Measure what happens inside the block as one phase.
 
-        Raises SandboxLost at its end when the sandbox is gone.
+        Raises SandboxLost or SandboxEnded at its end when the sandbox is gone.
         """
-        assert self.sandbox is not None
+        sandbox = self.sandbox
+        assert sandbox is not None
         if self._admission:
             self._admission.phase(name)
-        meter = self.sandbox.meter
+        meter = sandbox.meter
         before = meter.counters()
         fresh_peak = meter.reset_peak()
         began = time.monotonic()
         execution = Execution()
         try:
             yield execution
+            if not sandbox.alive():
+                raise SandboxLost(f"the sandbox ended in the {name} phase without our doing")
+        except SandboxLost as lost:
+            raise sandbox.explain(lost) from lost
         finally:
             after = meter.counters()
             ended = time.monotonic()
@@ -161,8 +166,6 @@ class Provision:
                 self._harness.directory.write_log(
                     self._trial_id, name, execution.result.stdout + execution.result.stderr
                 )
-        if not self.sandbox.alive():
-            raise SandboxLost(f"the sandbox ended in the {name} phase without our doing")
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -63,7 +63,7 @@ class Trial:
     def phase(self, name: PhaseName) -> Iterator[Execution]:
         """Measure what happens inside the block as one phase of the trial.
 
-        Raises SandboxLost at its end when the sandbox is gone.
+        Raises SandboxLost or SandboxEnded at its end when the sandbox is gone.
         """
         with self._provisions[-1].phase(name) as execution:
             yield execution

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Generator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -20,3 +23,30 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped where it must run: {report.longreprtext}"
     return report
+
+
+@pytest.fixture(scope="session")
+def base_image() -> str:
+    """The common image of the example tasks, made if need be."""
+    import docker
+
+    made = _example_image_module()
+    client = docker.from_env()
+    try:
+        made.ensure(client)
+    except made.BaseImageError as obstacle:
+        pytest.skip(str(obstacle))
+    finally:
+        client.close()
+    image: str = made.IMAGE
+    return image
+
+
+def _example_image_module() -> ModuleType:
+    path = Path(__file__).parents[1] / "example_tasks" / "base_image.py"
+    spec = importlib.util.spec_from_file_location("base_image", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

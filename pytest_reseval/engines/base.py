@@ -69,6 +69,12 @@ class SandboxLost(EngineError):
     cause = "sandbox-lost"
 
 
+class SandboxEnded(EngineError):
+    """What ran in the sandbox ended it: the agent's doing, and no excuse."""
+
+    cause = "agent-error"
+
+
 class SandboxFileError(Exception):
     """A file in the sandbox that is missing, too large, or not a regular file.
 
@@ -207,6 +213,12 @@ class Sandbox(Protocol):
 
     def alive(self) -> bool:
         """False when the sandbox has ended. Raises EngineLost when that cannot be known."""
+
+    def explain(self, lost: SandboxLost) -> EngineError:
+        """SandboxEnded when a sandbox that is lost was ended from inside, else ``lost`` itself.
+
+        Raises EngineLost.
+        """
 
     def close(self) -> None:
         """Kill and remove the sandbox and all it made; harmless when called twice."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
 
 import psutil
@@ -123,33 +121,6 @@ def _opened(name: str) -> Iterator[Engine]:
         pytest.skip(str(unavailable))
     yield engine
     engine.close()
-
-
-@pytest.fixture(scope="session")
-def base_image() -> str:
-    """The common image of the example tasks, made if need be."""
-    import docker
-
-    made = _example_image_module()
-    client = docker.from_env()
-    try:
-        made.ensure(client)
-    except made.BaseImageError as obstacle:
-        pytest.skip(str(obstacle))
-    finally:
-        client.close()
-    image: str = made.IMAGE
-    return image
-
-
-def _example_image_module() -> ModuleType:
-    path = REPOSITORY / "example_tasks" / "base_image.py"
-    spec = importlib.util.spec_from_file_location("base_image", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

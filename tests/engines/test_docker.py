@@ -29,6 +29,7 @@ from pytest_reseval.engines.base import (
     ImageBuildError,
     ImagePullError,
     Sandbox,
+    SandboxEnded,
     SandboxLost,
     SandboxRequest,
     StartError,
@@ -41,6 +42,7 @@ from tests.engines.conftest import (
     PATIENCE,
     REPOSITORY,
     Start,
+    first_process,
     marked_processes,
     wait_for_process,
     wait_until,
@@ -176,6 +178,23 @@ class TestEnd:
             with pytest.raises(SandboxLost):
                 container.exec(["sleep", mark], timeout=PATIENCE)
             done.result()
+
+    def test_an_end_that_the_engine_was_asked_for_is_outside_our_doing(
+        self, container: DockerSandbox, api: docker.APIClient
+    ) -> None:
+        api.remove_container(container.id, force=True)
+        lost = SandboxLost("gone")
+        assert container.explain(lost) is lost
+
+    def test_an_end_that_nobody_asked_for_came_from_inside(
+        self, container: DockerSandbox, mark: str
+    ) -> None:
+        """Stands for what a tracer inside does: the first process ends, and no API call is seen."""
+        container.exec(f"sleep {mark} > /dev/null 2>&1 &")
+        inside = wait_for_process(mark)
+        first_process(inside).kill()
+        wait_until(lambda: not container.alive(), "the container has ended")
+        assert isinstance(container.explain(SandboxLost("gone")), SandboxEnded)
 
     def test_container_and_mounts_are_gone(
         self, container: DockerSandbox, api: docker.APIClient

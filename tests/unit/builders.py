@@ -14,10 +14,12 @@ from pytest_reseval.cgroups.meter import Counters, Meter, PeakSource, Sample
 from pytest_reseval.cgroups.sampler import Sampler
 from pytest_reseval.engines.base import (
     Enforced,
+    EngineError,
     EngineInfo,
     ExecResult,
     Sandbox,
     SandboxFileMissing,
+    SandboxLost,
     SandboxRequest,
 )
 from pytest_reseval.harness import Harness
@@ -243,6 +245,7 @@ class MemorySandbox:
         self.timeouts: list[float | None] = []
         self.brought: list[str] = []
         self.running = True
+        self.explanation: EngineError | None = None
         self.closed = 0
 
     def exec(
@@ -278,6 +281,9 @@ class MemorySandbox:
 
     def alive(self) -> bool:
         return self.running
+
+    def explain(self, lost: SandboxLost) -> EngineError:
+        return self.explanation or lost
 
     def close(self) -> None:
         self.closed += 1

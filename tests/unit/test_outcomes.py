@@ -201,6 +201,12 @@ ROWS: list[tuple[str, Evidence, Outcome, Cause]] = [
         Outcome.FAILED,
         Cause.WRONG,
     ),
+    (
+        "the agent ended its own sandbox",
+        evidence(verifier={}, reward=None, fault=Fault(Cause.AGENT_ERROR, "told")),
+        Outcome.FAILED,
+        Cause.AGENT_ERROR,
+    ),
     *(
         (
             f"fault {cause}",

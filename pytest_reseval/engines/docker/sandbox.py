@@ -12,13 +12,14 @@ from docker.errors import APIError, NotFound
 from pytest_reseval.cgroups.meter import Meter
 from pytest_reseval.engines.base import (
     Enforced,
+    EngineError,
     EngineLost,
     ExecResult,
     SandboxFileError,
     SandboxFileMissing,
     SandboxLost,
 )
-from pytest_reseval.engines.docker import archive, commands
+from pytest_reseval.engines.docker import archive, commands, endings
 from pytest_reseval.engines.docker.client import (
     CALL_TIMEOUT,
     Client,
@@ -138,6 +139,10 @@ class DockerSandbox:
     def alive(self) -> bool:
         """See ``Sandbox.alive``; known from the kernel without asking the engine."""
         return not self._first_process.ended()
+
+    def explain(self, lost: SandboxLost) -> EngineError:
+        """See ``Sandbox.explain``."""
+        return endings.explain(self._client, self.id, lost)
 
     def close(self) -> None:
         """See ``Sandbox.close``. Raises EngineLost when the engine does not answer."""

@@ -13,6 +13,7 @@ from pytest_reseval.cgroups.meter import Meter
 from pytest_reseval.engines.base import (
     OUTPUT_LIMIT,
     Enforced,
+    EngineError,
     EngineLost,
     ExecResult,
     SandboxFileError,
@@ -161,6 +162,10 @@ class LocalSandbox:
     def alive(self) -> bool:
         """False when the sandbox has ended."""
         return not self._closed and self._keeper.alive()
+
+    def explain(self, lost: SandboxLost) -> EngineError:
+        """See ``Sandbox.explain``: nothing inside can signal, see or trace what keeps it alive."""
+        return lost
 
     def close(self) -> None:
         """Kill and remove everything; the meter keeps its last figures. Harmless when repeated."""
