@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -154,9 +155,14 @@ class Run:
         )
 
     def close(self) -> None:
-        """Let go of the engine, if one was used."""
+        """Let go of the engine, if one was used, and remove what workers that died left on it."""
         if self.has_engine:
+            from pytest_reseval.engines.base import EngineError
+
             self.engine.close()
+            if self.is_controller:
+                with suppress(EngineError):
+                    self.engine.sweep()
 
 
 _RUN = pytest.StashKey[Run]()
