@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import uuid
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.leftovers import Scope, adopting_orphans, assert_nothing_left, remove_images, snapshot
 
 pytest_plugins = ["pytester"]
 
@@ -20,3 +24,25 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped where it must run: {report.longreprtext}"
     return report
+
+
+@pytest.fixture
+def nothing_left(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scope]:
+    """After the test nothing may be left of the runs it started, by whatever end they came to.
+
+    Request it before fixtures that end processes. Runs must use the ledger ``ledger`` in the test's
+    folder, and Dockerfiles set the scope's ``build_label`` right after FROM.
+    """
+    owners: Path = tmp_path_factory.mktemp("owners")
+    scope = Scope(owners, pytester.path / "ledger", f"reseval-test={uuid.uuid4().hex}")
+    for name, value in scope.environment().items():
+        monkeypatch.setenv(name, value)
+    with adopting_orphans():
+        before = snapshot(scope)
+        yield scope
+        try:
+            assert_nothing_left(before, scope)
+        finally:
+            remove_images(scope)
