@@ -28,7 +28,9 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def nothing_left(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Scope]:
     """After the test nothing may be left of the runs it started, by whatever end they came to.
 

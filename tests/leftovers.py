@@ -86,9 +86,13 @@ def snapshot(scope: Scope) -> frozenset[Leftover]:
 
 
 def assert_nothing_left(before: frozenset[Leftover], scope: Scope) -> None:
-    """Wait for what ends by itself; AssertionError names all that is still there then."""
+    """Wait for what ends by itself; AssertionError names all that is still there then.
+
+    Children of this process must have been waited for: those that are left are taken for adopted.
+    """
     deadline = time.monotonic() + SECONDS
     while left := snapshot(scope) - before:
+        _reap()
         if time.monotonic() > deadline:
             told = "".join(f"\n  {one.kind} {one.name}" for one in sorted(left))
             raise AssertionError(f"left {SECONDS:g} s after the end:{told}")
@@ -121,10 +125,15 @@ def adopting_orphans() -> Iterator[None]:
         yield
     finally:
         prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-        for child in psutil.Process().children():
-            with suppress(ChildProcessError, psutil.NoSuchProcess):
-                if child.status() == psutil.STATUS_ZOMBIE:
-                    os.waitpid(child.pid, os.WNOHANG)
+        _reap()
+
+
+def _reap() -> None:
+    """Do what init does for orphans: the first process of a pid namespace waits for it to end."""
+    for child in psutil.Process().children():
+        with suppress(ChildProcessError, psutil.NoSuchProcess):
+            if child.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(child.pid, os.WNOHANG)
 
 
 def _processes() -> Iterator[Leftover]:

