@@ -51,7 +51,7 @@ class Distribution:
         if node.gateway.spec.popen:
             self._workers.discard(node.gateway._rinfo().pid)
         if error is not None and self._run.has_engine:
-            self._run.engine.sweep()
+            self._run.sweep()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(
