@@ -60,10 +60,11 @@ class Scope:
 
     def environment(self) -> dict[str, str]:
         """What has every pytest process leave its name."""
+        path = os.environ.get("PYTHONPATH", "")
         return {
             DIRECTORY: str(self.owners),
             "PYTEST_PLUGINS": "owners",
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent)]),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parent), path])),
         }
 
     def owner_names(self) -> set[str]:
