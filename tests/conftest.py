@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Generator
+import uuid
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.leftovers import Scope, adopting_orphans, assert_nothing_left, remove_images, snapshot
 
 pytest_plugins = ["pytester"]
 
@@ -50,3 +53,27 @@ def _example_image_module() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def nothing_left(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Scope]:
+    """After the test nothing may be left of the runs it started, by whatever end they came to.
+
+    Request it before fixtures that end processes. Runs must use the ledger ``ledger`` in the test's
+    folder, and Dockerfiles set the scope's ``build_label`` right after FROM.
+    """
+    owners: Path = tmp_path_factory.mktemp("owners")
+    scope = Scope(owners, pytester.path / "ledger", f"reseval-test={uuid.uuid4().hex}")
+    for name, value in scope.environment().items():
+        monkeypatch.setenv(name, value)
+    with adopting_orphans():
+        before = snapshot(scope)
+        yield scope
+        try:
+            assert_nothing_left(before, scope)
+        finally:
+            remove_images(scope)

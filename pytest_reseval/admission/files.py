@@ -114,18 +114,35 @@ def entry(place: Place, content: bytes) -> Entry:
     return Entry(claim, place.state, place.since, _printable(texts.phase), place.pid)
 
 
-def remove_dead(directory: int) -> frozenset[str]:
-    """Remove what dead holders left, and answer all dead names: some may not be ours to remove."""
+def dead(directory: int) -> frozenset[str]:
+    """The names that dead holders left."""
     ours = [
         name
         for name in names(directory)
         if name.startswith(_UNFINISHED) or Place.parse(name) is not None
     ]
-    dead = frozenset(name for name in ours if read_if_alive(directory, name) is None)
-    for name in dead:
+    return frozenset(name for name in ours if read_if_alive(directory, name) is None)
+
+
+def remove_dead(directory: int) -> frozenset[str]:
+    """Remove what dead holders left, and answer all dead names: some may not be ours to remove."""
+    found = dead(directory)
+    for name in found:
         with suppress(OSError):
             os.unlink(name, dir_fd=directory)
-    return dead
+    return found
+
+
+def read(directory: int, name: str) -> bytes:
+    """The content of a claim, alive or dead; nothing where it cannot be read."""
+    try:
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    except OSError:
+        return b""
+    try:
+        return os.read(file, _CONTENT_SIZE)
+    finally:
+        os.close(file)
 
 
 def last_ticket(directory: int) -> int:

@@ -65,6 +65,29 @@ def default_directory() -> Path:
     return Path(tempfile.gettempdir()) / "pytest-reseval"
 
 
+@contextmanager
+def mutex(path: Path) -> Iterator[int]:
+    """The directory's descriptor, while no other thread or process enters or starts.
+
+    The directory is made if it is missing. Raises LedgerError.
+    """
+    try:
+        directory = open_directory(path)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            yield directory
+        finally:
+            # Closing would not be enough: a child forked meanwhile shares the lock.
+            fcntl.flock(directory, fcntl.LOCK_UN)
+            os.close(directory)
+    except OSError as error:
+        raise LedgerError(
+            f"{path}: the ledger of admissions cannot be used: {error}; "
+            "it must be a local directory that all its users may write to (mode 1777), and may "
+            "be removed while no run is active"
+        ) from error
+
+
 class Ledger:
     """One process's access to the ledger in ``directory``, and the budget that it goes by.
 
@@ -91,7 +114,7 @@ class Ledger:
         seat: Seat | None = None
         try:
             while True:
-                with self._mutex() as directory:
+                with mutex(self.directory) as directory:
                     if now() >= next_check:
                         dead = remove_dead(directory)
                         next_check = now() + DEATH_CHECK
@@ -118,37 +141,18 @@ class Ledger:
         It is in use all the same, so it counts in every process's total, and those who wait will
         wait for it too. It counts as having overtaken all of them.
         """
-        with self._mutex() as directory:
+        with mutex(self.directory) as directory:
             remove_dead(directory)
             return Admission(self, Seat(directory, claim, "admitted"), waited=0.0)
 
     def entries(self) -> list[Entry]:
         """The live claims of all processes at one moment, those who came earliest first."""
-        with self._mutex() as directory:
+        with mutex(self.directory) as directory:
             found = [
                 (place, read_if_alive(directory, place.name))
                 for place in sorted(places(names(directory)), key=lambda place: place.ticket)
             ]
         return [entry(place, content) for place, content in found if content is not None]
-
-    @contextmanager
-    def _mutex(self) -> Iterator[int]:
-        """The directory's descriptor, while no other thread or process enters or starts."""
-        try:
-            directory = open_directory(self.directory)
-            try:
-                fcntl.flock(directory, fcntl.LOCK_EX)
-                yield directory
-            finally:
-                # Closing would not be enough: a child forked meanwhile shares the lock.
-                fcntl.flock(directory, fcntl.LOCK_UN)
-                os.close(directory)
-        except OSError as error:
-            raise LedgerError(
-                f"{self.directory}: the ledger of admissions cannot be used: {error}; "
-                "it must be a local directory that all its users may write to (mode 1777), and may "
-                "be removed while no run is active"
-            ) from error
 
     def _names(self) -> list[str]:
         try:
@@ -176,7 +180,7 @@ class Admission:
         """
         with self._lock, suppress(LedgerError):
             if not self._seat.left:
-                with self._ledger._mutex():
+                with mutex(self._ledger.directory):
                     self._seat.describe(text)
 
     def release(self) -> None:

@@ -5,6 +5,7 @@ Rules are those of Documentation/admin-guide/cgroup-v1/ and cgroup-v2.rst of the
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -229,9 +230,20 @@ def remove(directories: Iterable[Path]) -> None:
             except FileNotFoundError:
                 break
             except OSError as error:
-                if time.monotonic() > deadline:
+                if error.errno != errno.EBUSY or time.monotonic() > deadline:
                     raise CgroupError(f"{directory} cannot be removed: {error.strerror}") from error
                 time.sleep(0.001)
+
+
+def named(prefix: str, root: Path = Path("/")) -> Iterator[Path]:
+    """Every cgroup directory, in any hierarchy, whose name begins with ``prefix``.
+
+    ``root`` stands for ``/``.
+    """
+    for parent, names, _ in os.walk(root / "sys/fs/cgroup"):
+        found = [name for name in names if name.startswith(prefix)]
+        yield from (Path(parent, name) for name in found)
+        names[:] = [name for name in names if name not in found]
 
 
 def _kill(directory: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
 from pytest_reseval.engines.base import Engine, EngineUnavailable
+from pytest_reseval.janitor import Janitor
 
 
 def choose(name: str) -> tuple[Engine, str]:
@@ -22,6 +26,24 @@ def choose(name: str) -> tuple[Engine, str]:
         except EngineUnavailable as no_local:
             raise EngineUnavailable(f"docker: {no_docker}; local: {no_local}") from None
     return engine, "auto: it answers"
+
+
+@contextmanager
+def janitor(name: str) -> Iterator[Janitor]:
+    """Who finds and removes what dead runs left on the engine by that name; changes nothing yet.
+
+    Raises EngineUnavailable.
+    """
+    if name == "docker":
+        from pytest_reseval.engines.docker.client import Client
+        from pytest_reseval.engines.docker.janitor import DockerJanitor
+
+        with closing(Client.connect()) as client:
+            yield DockerJanitor(client)
+    else:
+        from pytest_reseval.engines.local import janitor as local
+
+        yield local.default_janitor()
 
 
 def _docker() -> Engine:

@@ -246,4 +246,7 @@ class Engine(Protocol):
         """Remove what dead owners left on this host and answer its names; never what is in use."""
 
     def close(self) -> None:
-        """Release connections and helper threads; harmless when called twice."""
+        """End what was started and not closed, and release connections and helper processes.
+
+        Harmless when called twice.
+        """

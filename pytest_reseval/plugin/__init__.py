@@ -14,6 +14,7 @@ from pytest_reseval.plugin import hookspecs, options
 from pytest_reseval.plugin.controller import Controller
 from pytest_reseval.plugin.fixtures import reseval_plan, reseval_record, sandbox, task
 from pytest_reseval.plugin.run import close_run
+from pytest_reseval.plugin.signals import interrupt_on_sigterm
 from pytest_reseval.plugin.tally import status
 
 __all__ = ["reseval_plan", "reseval_record", "sandbox", "task"]
@@ -56,6 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
         controller = config.stash[_CONTROLLER] = Controller(config)
         if _is_active(config):
             controller.check()
+    if _is_active(config):
+        config.add_cleanup(interrupt_on_sigterm())
 
 
 def _is_active(config: pytest.Config) -> bool:

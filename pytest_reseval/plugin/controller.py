@@ -43,7 +43,7 @@ class Controller:
         """Choose the engine, clear away what dead runs left, and start the manifest."""
         from pytest_reseval.admission import LedgerError
 
-        self._run.engine.sweep()
+        self._run.sweep()
         self._config.hook.pytest_reseval_prepare(engine=self._run.engine, config=self._config)
         try:
             self._run.harness.ledger.entries()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -153,9 +154,24 @@ class Run:
             timeout_scale=settings.timeout_scale,
         )
 
+    def sweep(self) -> None:
+        """Remove what dead processes left on the engine and in the ledger. Raises EngineError."""
+        from pytest_reseval.admission import default_directory
+        from pytest_reseval.admission.janitor import LedgerJanitor
+        from pytest_reseval.janitor import CannotRemove, sweep
+
+        self.engine.sweep()
+        with suppress(CannotRemove):
+            sweep(LedgerJanitor(self.settings.ledger or default_directory()))
+
     def close(self) -> None:
-        """Let go of the engine, if one was used."""
+        """Let go of the engine, if one was used, and remove what workers that died left."""
         if self.has_engine:
+            from pytest_reseval.engines.base import EngineError
+
+            if self.is_controller:
+                with suppress(EngineError):
+                    self.sweep()
             self.engine.close()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,11 +19,21 @@ class Distribution:
     def __init__(self, run: Run, tally: Tally) -> None:
         self._run = run
         self._tally = tally
+        self._workers: set[int] = set()
+        """Processes of the workers on this machine."""
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker which run it belongs to."""
         node.workerinput["reseval"] = self._run.to_worker()
+        if node.gateway.spec.popen:
+            self._workers.add(node.gateway._rinfo().pid)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Interrupt the workers too; xdist would let them go on for seconds, and then kill them."""
+        for worker in self._workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGTERM)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """End the run before it starts when a worker found what can never be admitted."""
@@ -35,8 +48,10 @@ class Distribution:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
         """Remove the sandboxes of a worker that died."""
+        if node.gateway.spec.popen:
+            self._workers.discard(node.gateway._rinfo().pid)
         if error is not None and self._run.has_engine:
-            self._run.engine.sweep()
+            self._run.sweep()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import docker
@@ -46,6 +48,11 @@ class Client(docker.APIClient):
             ) from error
         client.timeout = CALL_TIMEOUT
         return client
+
+    @cached_property
+    def engine_id(self) -> str:
+        """What tells this engine from all others, in characters for a file name."""
+        return re.sub(r"[^A-Za-z0-9]+", "-", str(self.info().get("ID") or "engine"))
 
     def endpoint(self, path: str) -> str:
         """The address of one API path, for the session's own get, post, put and head."""

@@ -30,8 +30,10 @@ from pytest_reseval.engines.docker.client import (
     reason,
 )
 from pytest_reseval.engines.docker.config import container_config, container_name
+from pytest_reseval.engines.docker.janitor import DockerJanitor
 from pytest_reseval.engines.docker.processes import ProcessHandle
 from pytest_reseval.engines.docker.sandbox import DockerSandbox
+from pytest_reseval.janitor import sweep
 from pytest_reseval.tasks.model import Environment, Task
 
 _CONTROLLERS = {
@@ -67,8 +69,8 @@ class DockerEngine:
                 "Run this on the engine's own machine",
             )
         self._bounds_storage = can_bound_storage(told, psutil.disk_partitions(all=True))
-        self._place = orphans.Place.here()
-        self._owner = orphans.owner_labels(self._place)
+        self._owner = orphans.owner_labels(orphans.Place.here())
+        self._started: set[str] = set()
         self.info = engine_info(told, version, bounds_storage=self._bounds_storage)
 
     def unsupported(self, task: Task) -> str | None:
@@ -102,13 +104,26 @@ class DockerEngine:
 
     def sweep(self) -> list[str]:
         """Remove what dead runs of this host left behind; answers the names. Raises EngineLost."""
-        return orphans.sweep(self._client, self._place)
+        return sweep(DockerJanitor(self._client))
 
     def close(self) -> None:
         """See ``Engine.close``."""
+        if self._started:
+            with suppress(APIError, EngineLost), engine_answers("removing the last sandboxes"):
+                self._remove_started()
         self._client.close()
 
+    def _remove_started(self) -> None:
+        """Remove what is left where a start or a removal was broken off."""
+        ours = {"label": [f"{name}={value}" for name, value in self._owner.items()]}
+        for container in self._client.containers(all=True, filters=ours):
+            if container["Names"][0].lstrip("/") in self._started:
+                orphans.remove_container(self._client, container["Id"])
+        self._started.clear()
+
     def _create(self, request: SandboxRequest) -> str:
+        name = container_name(request)
+        self._started.add(name)
         config = container_config(
             request,
             owner=self._owner,
@@ -118,7 +133,7 @@ class DockerEngine:
         try:
             with engine_answers("creating a sandbox"):
                 created = self._client.create_container_from_config(  # type: ignore[no-untyped-call]
-                    config, container_name(request)
+                    config, name
                 )
         except APIError as error:
             raise StartError(

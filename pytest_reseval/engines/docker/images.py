@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import socket
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -23,6 +20,8 @@ from docker.utils import parse_repository_tag
 from docker.utils.build import tar as tar_context
 
 from pytest_reseval.engines.base import EngineLost, ImageBuildError, ImagePullError
+from pytest_reseval.engines.docker import builds
+from pytest_reseval.engines.docker.builds import Journal
 from pytest_reseval.engines.docker.client import (
     Client,
     engine_answers,
@@ -124,9 +123,14 @@ def build(client: Client, name: str, environment: Environment, deadline: Deadlin
     if is_present(client, tag):
         return tag
     try:
-        with _only_builder(digest, deadline):
+        with _only_builder(builds.journal_path(client, digest), deadline) as journal:
+            builds.clear(client, journal)
             if not is_present(client, tag):
-                _build(tag, digest, dockerfile, context, deadline)
+                journal.begin(tag)
+                try:
+                    _build(tag, digest, dockerfile, context, deadline, journal)
+                finally:
+                    builds.clear(client, journal)
     except _TooLate as late:
         raise ImageBuildError(
             f"{dockerfile}: the build took longer than {deadline.seconds:g} s"
@@ -135,7 +139,14 @@ def build(client: Client, name: str, environment: Environment, deadline: Deadlin
     return tag
 
 
-def _build(tag: str, digest: str, dockerfile: Path, context: Path, deadline: Deadline) -> None:
+def _build(
+    tag: str,
+    digest: str,
+    dockerfile: Path,
+    context: Path,
+    deadline: Deadline,
+    journal: Journal,
+) -> None:
     try:
         inside = dockerfile.relative_to(context).as_posix()
     except ValueError as error:
@@ -167,6 +178,7 @@ def _build(tag: str, digest: str, dockerfile: Path, context: Path, deadline: Dea
                     timeout=cast(int, deadline.left()),
                 )
                 for message in _until(deadline, connections, messages):
+                    journal.hear(str(message.get("stream", "")))
                     last_lines.extend(str(message.get("stream", "")).split("\n"))
                     if "error" in message:
                         raise ImageBuildError(_failure(dockerfile, message["error"], last_lines))
@@ -228,25 +240,12 @@ def _until(
             return
 
 
-def _state_directory() -> Path:
-    """A directory of this user alone, for lock files."""
-    directory = Path(tempfile.gettempdir()) / f"pytest-reseval-{os.getuid()}"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    status = directory.lstat()
-    if directory.is_symlink() or status.st_uid != os.getuid():
-        raise ImageBuildError(f"{directory} belongs to another user; remove it or set TMPDIR")
-    return directory
-
-
 @contextmanager
-def _only_builder(digest: str, deadline: Deadline) -> Iterator[None]:
-    """Hold the lock for one digest; the kernel releases it if this process dies."""
-    with (_state_directory() / f"build-{digest}.lock").open("w") as lock:
-        while True:
-            with suppress(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            if deadline.passed():
-                raise _TooLate("another process was building the same image all the time")
-            time.sleep(_ASK_AGAIN)
-        yield
+def _only_builder(path: Path, deadline: Deadline) -> Iterator[Journal]:
+    """Hold the journal of one build; the kernel releases it if this process dies."""
+    while (journal := Journal.claim(path)) is None:
+        if deadline.passed():
+            raise _TooLate("another process was building the same image all the time")
+        time.sleep(_ASK_AGAIN)
+    with closing(journal):
+        yield journal

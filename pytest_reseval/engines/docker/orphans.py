@@ -11,14 +11,14 @@ from pathlib import Path
 
 from docker.errors import APIError, NotFound
 
-from pytest_reseval.engines.docker.client import CALL_TIMEOUT, Client, engine_answers
+from pytest_reseval.engines.docker.client import CALL_TIMEOUT, Client
 from pytest_reseval.engines.docker.processes import START_TIME, STATE, stat_fields
 
 PREFIX = "org.pytest-reseval."
 _HOST = PREFIX + "host"
-_BOOT = PREFIX + "boot"
+BOOT = PREFIX + "boot"
 _PID_NAMESPACE = PREFIX + "pid-namespace"
-_OWNER_PID = PREFIX + "owner-pid"
+OWNER_PID = PREFIX + "owner-pid"
 _OWNER_START = PREFIX + "owner-start"
 
 _REMOVAL_IN_PROGRESS = 409
@@ -48,9 +48,9 @@ def owner_labels(place: Place) -> dict[str, str]:
     pid = os.getpid()
     return {
         _HOST: place.host,
-        _BOOT: place.boot,
+        BOOT: place.boot,
         _PID_NAMESPACE: place.pid_namespace,
-        _OWNER_PID: str(pid),
+        OWNER_PID: str(pid),
         _OWNER_START: str(_start_ticks(pid)),
     }
 
@@ -63,14 +63,14 @@ def is_orphan(
     ``has_ended`` answers for a process number of ``here`` and its start time in clock ticks since
     boot. Anything that another host or another pid namespace owns may well be alive.
     """
-    if labels.get(_HOST) != here.host or _BOOT not in labels:
+    if labels.get(_HOST) != here.host or BOOT not in labels:
         return False
-    if labels[_BOOT] != here.boot:
+    if labels[BOOT] != here.boot:
         return True
     if labels.get(_PID_NAMESPACE) != here.pid_namespace:
         return False
     try:
-        pid, started = int(labels[_OWNER_PID]), int(labels[_OWNER_START])
+        pid, started = int(labels[OWNER_PID]), int(labels[_OWNER_START])
     except (KeyError, ValueError):
         return False
     return has_ended(pid, started)
@@ -91,27 +91,6 @@ def process_has_ended(pid: int, started: int) -> bool:
     except PermissionError:
         return False
     return _is_zombie(pid)
-
-
-def sweep(client: Client, here: Place) -> list[str]:
-    """Remove the containers and networks of dead owners; answers the names of what was removed.
-
-    What the engine will not remove now is left to the next sweep. Raises EngineLost.
-    """
-    ours = {"label": [_BOOT]}
-    removed = []
-    with engine_answers("looking for what dead runs left behind"):
-        for container in client.containers(all=True, filters=ours):
-            if is_orphan(container["Labels"], here, process_has_ended):
-                with suppress(APIError):
-                    remove_container(client, container["Id"])
-                    removed.append(container["Names"][0].lstrip("/"))
-        for network in client.networks(filters=ours):
-            if is_orphan(network["Labels"], here, process_has_ended):
-                with suppress(APIError):
-                    client.remove_network(network["Id"])
-                    removed.append(network["Name"])
-    return removed
 
 
 def remove_container(client: Client, container_id: str) -> None:

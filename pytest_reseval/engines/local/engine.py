@@ -23,12 +23,12 @@ from pytest_reseval.engines.base import (
 from pytest_reseval.engines.local import processes, rootfs, state
 from pytest_reseval.engines.local.client import KeeperClient, StartRequest
 from pytest_reseval.engines.local.forkserver import ForkServer, KeeperFailed
+from pytest_reseval.engines.local.janitor import CGROUP_PREFIX, LocalJanitor
 from pytest_reseval.engines.local.sandbox import LocalSandbox
 from pytest_reseval.engines.local.watchdog import Watchdog
+from pytest_reseval.janitor import sweep
 from pytest_reseval.resources import SMALLEST_LIMIT, Resources
 from pytest_reseval.tasks.model import Environment, Task
-
-_CGROUP_PREFIX = "pytest-reseval-"
 
 _CAP_SYS_ADMIN = 21
 
@@ -73,6 +73,7 @@ class LocalEngine:
         except (OSError, ValueError, state.StateError) as error:
             raise EngineUnavailable(str(error)) from error
         self._home: Home | None = None
+        self._open: dict[Path, Cgroup | None] = {}
         try:
             self._home = control.find_home()
             self._try_out()
@@ -132,13 +133,15 @@ class LocalEngine:
     def _start(self, request: SandboxRequest) -> LocalSandbox:
         with ExitStack() as undo:
             private = state.new_private_directory(self._directory)
-            undo.callback(state.remove, private)
             cgroup = None
             if self._home is not None:
-                cgroup = Cgroup(self._home, f"{_CGROUP_PREFIX}{private.name}")
+                cgroup = Cgroup(self._home, f"{CGROUP_PREFIX}{private.name}")
+            self._open[private] = cgroup
+            undo.callback(self._remove, private, cgroup)
+            state.record_labels(private, request.labels)
+            if cgroup is not None:
                 state.record_cgroups(private, cgroup.directories)
                 cgroup.create(request.resources)
-                undo.callback(cgroup.remove)
             keeper = self._start_keeper(request, private, cgroup)
             undo.callback(keeper.close)
             meter = self._meter(keeper, cgroup, request.resources)
@@ -149,7 +152,7 @@ class LocalEngine:
                 meter=meter,
                 env=request.env,
                 workdir=request.workdir,
-                remove=lambda: _remove(private, cgroup),
+                remove=lambda: self._remove(private, cgroup),
             )
             undo.pop_all()
         return sandbox
@@ -217,34 +220,28 @@ class LocalEngine:
             memory_reservation=limits.memory_reservation,
         )
 
+    def _remove(self, private: Path, cgroup: Cgroup | None) -> None:
+        """Remove the cgroup, then the directory that would tell a later sweep of it."""
+        try:
+            if cgroup is not None:
+                cgroup.remove()
+            state.remove(private)
+        except (OSError, CgroupError) as error:
+            raise EngineLost(f"a sandbox could not be removed: {error}") from error
+        self._open.pop(private, None)
+
     def sweep(self) -> list[str]:
-        """Remove directories and cgroups of dead owners and answer the names of the sandboxes.
+        """Remove directories and cgroups of dead owners and answer their names.
 
         What cannot be removed, or is being removed by somebody else, is left to the next sweep.
         """
-        swept = []
-        with suppress(CgroupError):
-            control.remove(self._orphaned_cgroups())
-        for orphan in state.orphans(self._directory):
-            with suppress(OSError, CgroupError):
-                control.remove(state.recorded_cgroups(orphan))
-                state.remove(orphan)
-                swept.append(orphan.name)
-        return swept
-
-    def _orphaned_cgroups(self) -> list[Path]:
-        """Cgroups of dead owners here, known by name even if their directory's record is lost."""
-        if self._home is None:
-            return []
-        return [
-            directory
-            for parent in dict.fromkeys(self._home.directories.values())
-            for directory in parent.glob(f"{_CGROUP_PREFIX}*")
-            if state.is_orphan(directory.name.removeprefix(_CGROUP_PREFIX))
-        ]
+        return sweep(LocalJanitor(self._directory))
 
     def close(self) -> None:
-        """End the fork server; running sandboxes do not need it."""
+        """See ``Engine.close``."""
+        for private, cgroup in tuple(self._open.items()):
+            with suppress(EngineLost):
+                self._remove(private, cgroup)
         self._fork_server.close()
 
 
@@ -254,16 +251,6 @@ def oom_score_adj(guarantee: int, memory: int) -> int:
     When the host runs out, whoever is beyond its guarantee by most scores highest and dies first.
     """
     return min(max(2, 1000 - 1000 * guarantee // memory), 999)
-
-
-def _remove(private: Path, cgroup: Cgroup | None) -> None:
-    """Remove the cgroup, then the directory that would tell a later sweep of it."""
-    try:
-        if cgroup is not None:
-            cgroup.remove()
-        state.remove(private)
-    except (OSError, CgroupError) as error:
-        raise EngineLost(f"a sandbox could not be removed: {error}") from error
 
 
 def _mounts() -> dict[str, str]:

@@ -10,12 +10,13 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pytest_reseval.engines.local.rootfs import filesystem
 
 _CGROUPS = "cgroups.json"
+_LABELS = "labels.json"
 _PROC = Path("/proc")
 
 
@@ -66,6 +67,20 @@ def record_cgroups(private: Path, directories: Iterable[Path]) -> None:
     (private / _CGROUPS).write_text(json.dumps([str(path) for path in directories]))
 
 
+def record_labels(private: Path, labels: Mapping[str, str]) -> None:
+    """Note whose the sandbox is, for people."""
+    (private / _LABELS).write_text(json.dumps(dict(labels)))
+
+
+def recorded_labels(private: Path) -> dict[str, str]:
+    """What ``record_labels`` noted; nothing if the owner did not get that far."""
+    try:
+        labels: dict[str, str] = json.loads((private / _LABELS).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return labels
+
+
 def remove(private: Path) -> None:
     """Remove a private directory, whatever depth and modes the sandbox left in it.
 
@@ -97,6 +112,11 @@ def recorded_cgroups(private: Path) -> list[Path]:
 
 def _owner(pid: int) -> str:
     return f"{_boot()}-{_pid_namespace()}-{pid}-{_start_time(pid)}"
+
+
+def owner_pid(name: str) -> str:
+    """The owner's process number in the name of a private directory."""
+    return name.split("-")[2]
 
 
 def is_orphan(name: str) -> bool:
