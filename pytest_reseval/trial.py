@@ -17,6 +17,7 @@ from pytest_reseval.admission import Admission, ClaimTooLarge
 from pytest_reseval.agents.base import AgentServiceError
 from pytest_reseval.cgroups.meter import Counters
 from pytest_reseval.cgroups.sampler import Series
+from pytest_reseval.disk.watcher import DiskWatch
 from pytest_reseval.enforcement import differences
 from pytest_reseval.engines.base import (
     EngineError,
@@ -33,6 +34,7 @@ from pytest_reseval.outcomes import (
     Fault,
     PhaseFacts,
     PhaseName,
+    beyond_disk_bound,
     classify,
 )
 from pytest_reseval.plans import TrialPlan
@@ -51,6 +53,12 @@ class LimitsDiffer(EngineError):
     """The kernel enforces something else than was asked for."""
 
     cause = Cause.ENFORCEMENT_MISMATCH
+
+
+class DiskExceeded(EngineError):
+    """The sandbox was ended because it held more on disk than it may."""
+
+    cause = Cause.DISK_LIMIT
 
 
 @dataclass
@@ -82,6 +90,7 @@ class Trial:
         self._fault: Fault | None = None
         self._admission: Admission | None = None
         self._series: Series | None = None
+        self._disk: DiskWatch | None = None
         self._idle_memory = 0
         self._neighbours = (0, 0)
 
@@ -113,6 +122,7 @@ class Trial:
             if mismatches:
                 raise LimitsDiffer("; ".join(mismatches))
             self._series = harness.sampler.watch(sandbox.meter)
+            self._disk = harness.disk_watcher.watch(sandbox, plan.resources.storage_limit)
             _furnish(sandbox, environment)
         if environment.healthcheck is not None:
             with self._stage("healthcheck"):
@@ -124,14 +134,16 @@ class Trial:
     def phase(self, name: PhaseName) -> Iterator[Execution]:
         """Measure what happens inside the block as one phase of the trial.
 
-        Raises SandboxLost at its end when the sandbox is gone.
+        Raises DiskExceeded or SandboxLost at its end when the sandbox is gone.
         """
         assert self.sandbox is not None
+        assert self._disk is not None
         if self._admission:
             self._admission.phase(name)
         meter = self.sandbox.meter
         before = meter.counters()
         fresh_peak = meter.reset_peak()
+        self._disk.restart()
         began = time.monotonic()
         execution = Execution()
         try:
@@ -140,6 +152,7 @@ class Trial:
             after = meter.counters()
             ended = time.monotonic()
             self._stages[name] = ended - began
+            self._disk.look()
             self._phases.append(
                 self._facts(name, began, ended, before, after, fresh_peak, execution.result)
             )
@@ -147,11 +160,15 @@ class Trial:
                 self.harness.directory.write_log(
                     self.id, name, execution.result.stdout + execution.result.stderr
                 )
+        if (exceeded := self._disk_exceeded()) is not None:
+            raise exceeded
         if not self.sandbox.alive():
             raise SandboxLost(f"the sandbox ended in the {name} phase without our doing")
 
     def fault(self, error: EngineError | ClaimTooLarge | AgentServiceError) -> None:
         """Note what ended the trial early."""
+        if isinstance(error, SandboxLost):
+            error = self._disk_exceeded() or error
         if isinstance(error, ClaimTooLarge):
             cause = Cause.GUARANTEE_UNMET
         elif isinstance(error, AgentServiceError):
@@ -159,6 +176,11 @@ class Trial:
         else:
             cause = Cause(error.cause)
         self._fault = Fault(cause, printable(str(error)))
+
+    def _disk_exceeded(self) -> DiskExceeded | None:
+        if self._disk is None or self._disk.exceeded is None:
+            return None
+        return DiskExceeded(beyond_disk_bound(self._disk.exceeded, self._disk.bound))
 
     def close(self) -> None:
         """Read what is left to read and tear everything down; harmless when called twice."""
@@ -178,6 +200,8 @@ class Trial:
         return record
 
     def _stop_measuring(self) -> None:
+        if self._disk is not None:
+            self._disk.stop()
         if self._admission is not None and self._ended is None:
             self._neighbours = (self._neighbours[0], self.harness.neighbours())
         if self._series is not None:
@@ -302,6 +326,7 @@ class Trial:
                 before.memory_pressure_seconds, after.memory_pressure_seconds
             ),
             cpu_pressure_seconds=_increase(before.cpu_pressure_seconds, after.cpu_pressure_seconds),
+            disk_peak=self._disk.peak if self._disk else None,
             output_tail=_tail(result.stdout + result.stderr) if result else "",
         )
 

@@ -67,9 +67,10 @@ def start(
     *,
     memory_limit: int = 512 * MIB,
     pids_limit: int = 256,
+    storage_limit: int = 1024 * MIB,
     network: bool = True,
 ) -> LocalSandbox:
-    resources = Resources(64 * MIB, memory_limit, 0.5, 1.5, pids_limit)
+    resources = Resources(64 * MIB, memory_limit, 0.5, 1.5, pids_limit, storage_limit)
     return engine.start(SandboxRequest("a sandbox", None, resources, network=network))
 
 
@@ -520,7 +521,7 @@ def the_header_is_honest(scratch: Path) -> None:
     assert info.memory > 0
     assert info.cores > 0
     assert any("trusted agents only" in note for note in info.notes)
-    assert any("storage is not bounded" in note for note in info.notes)
+    assert any("bounded by polling" in note for note in info.notes)
     enforcement = "cgroup v" if os.geteuid() == 0 else "watchdog"
     assert any(enforcement in note for note in info.notes), info.notes
 

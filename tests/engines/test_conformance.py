@@ -464,7 +464,7 @@ from pytest_reseval.engines.base import SandboxRequest
 from pytest_reseval.resources import MIB, Resources
 name, image, mark = sys.argv[1:]
 engine, _ = choose(name)
-resources = Resources(64 * MIB, 256 * MIB, 0.5, 1.0, 64)
+resources = Resources(64 * MIB, 256 * MIB, 0.5, 1.0, 64, 1024 * MIB)
 sandbox = engine.start(SandboxRequest("owned", image or None, resources))
 assert sandbox.exec(f"(setsid sleep {mark} >/dev/null 2>&1 &)").ok
 print("running", flush=True)

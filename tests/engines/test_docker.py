@@ -48,7 +48,7 @@ from tests.engines.conftest import (
 
 pytestmark = pytest.mark.docker
 
-RESOURCES = Resources(64 * MIB, 256 * MIB, 0.5, 1.0, 64)
+RESOURCES = Resources(64 * MIB, 256 * MIB, 0.5, 1.0, 64, 1024 * MIB)
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ class TestOrphans:
             "from pytest_reseval.engines.docker import DockerEngine\n"
             "from pytest_reseval.engines.base import SandboxRequest\n"
             "from pytest_reseval.resources import MIB, Resources\n"
-            "resources = Resources(64 * MIB, 256 * MIB, 0.5, 1.0, 64)\n"
+            "resources = Resources(64 * MIB, 256 * MIB, 0.5, 1.0, 64, 1024 * MIB)\n"
             "request = SandboxRequest('owned', sys.argv[1], resources)\n"
             "print(DockerEngine().start(request).id, flush=True)\n"
             "time.sleep(600)\n"
@@ -541,7 +541,7 @@ from pytest_reseval.engines.docker import DockerEngine
 from pytest_reseval.engines.base import SandboxRequest
 from pytest_reseval.resources import MIB, Resources
 group, image, mark = sys.stdin.read().split()
-resources = Resources(64 * MIB, None, 0.5, None, 64)
+resources = Resources(64 * MIB, None, 0.5, None, 64, 1024 * MIB)
 engine = DockerEngine()
 # Everything is imported before the interpreter's own files may be out of reach.
 with closing(engine.start(SandboxRequest("root", image, resources))) as sandbox:

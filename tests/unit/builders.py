@@ -12,6 +12,7 @@ from pytest_reseval.admission import Budget, Ledger
 from pytest_reseval.agents.base import Agent
 from pytest_reseval.cgroups.meter import Counters, Meter, PeakSource, Sample
 from pytest_reseval.cgroups.sampler import Sampler
+from pytest_reseval.disk.watcher import DiskWatcher
 from pytest_reseval.engines.base import (
     Enforced,
     EngineInfo,
@@ -33,6 +34,7 @@ RESOURCES = Resources(
     cpu_guarantee=1.0,
     cpu_limit=2.0,
     pids_limit=100,
+    storage_limit=GIB,
 )
 
 ENFORCED = Enforced(
@@ -42,6 +44,8 @@ ENFORCED = Enforced(
     cpu_limit=2.0,
     cpu_weight=1024,
     pids_limit=100,
+    storage_limit=GIB,
+    storage_by="polled",
 )
 
 ENVIRONMENT = Environment()
@@ -242,6 +246,7 @@ class MemorySandbox:
         self.timeouts: list[float | None] = []
         self.brought: list[str] = []
         self.running = True
+        self.disk: int | None = 0
         self.closed = 0
 
     def exec(
@@ -269,6 +274,12 @@ class MemorySandbox:
         if isinstance(content, Exception):
             raise content
         return content
+
+    def disk_used(self) -> int | None:
+        return self.disk
+
+    def kill(self) -> None:
+        self.running = False
 
     def alive(self) -> bool:
         return self.running
@@ -328,6 +339,7 @@ def make_harness(folder: Path, engine: MemoryEngine, agent: Agent, **fields: Any
     told: dict[str, Any] = {
         "ledger": Ledger(folder / "ledger", Budget(memory=7 * GIB, cores=4.0)),
         "sampler": Sampler(),
+        "disk_watcher": DiskWatcher(),
         "directory": RunDirectory(folder / "results"),
         "run": "run",
         "worker": "main",

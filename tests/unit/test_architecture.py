@@ -18,6 +18,7 @@ BELOW = {
     "admission",
     "agents",
     "cgroups",
+    "disk",
     "enforcement",
     "engines",
     "harness",

@@ -6,7 +6,9 @@ from pytest_reseval.plans import Defaults, Demand, Sweep, TrialPlan, demand_of_m
 from pytest_reseval.resources import GIB, MIB, Headroom, QuantityError
 from pytest_reseval.tasks.model import Environment
 
-DEFAULTS = Defaults(memory_guarantee=2 * GIB, cpu_guarantee=1.0, pids_limit=4096)
+DEFAULTS = Defaults(
+    memory_guarantee=2 * GIB, cpu_guarantee=1.0, pids_limit=4096, storage_limit=10 * GIB
+)
 ENVIRONMENT = Environment()
 
 
