@@ -53,6 +53,13 @@ def test_a_typed_headroom_wins_over_declared_limits() -> None:
     assert [plan.resources.memory_limit for plan in found] == [GIB, 3 * GIB]
 
 
+def test_a_bound_on_disk_use_is_the_tasks_or_the_default() -> None:
+    (plan,) = made(Demand(storage_limit=GIB), "3x")
+    assert plan.resources.storage_limit == GIB
+    (plan,) = made(Demand(), "uncapped")
+    assert plan.resources.storage_limit == 10 * GIB
+
+
 def test_a_limit_alone_is_the_guarantee_too() -> None:
     (plan,) = made(Demand(memory_limit=512 * MIB, cpu_limit=0.5), "3x")
     assert plan.resources.memory_guarantee == 512 * MIB
