@@ -132,10 +132,10 @@ class Walk:
     def _enter(self, name: str) -> bool:
         try:
             inner = os.open(name, _DIRECTORY, dir_fd=self._here)
-        except PermissionError:
-            self.complete = False
+        except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
+            self.complete = False
             return False
         self._move(inner)
         self._levels.append(_Level(name, _identity(os.fstat(inner))))

@@ -446,6 +446,8 @@ class TestDisk:
         assert after.oom_kill == 0
         assert _disk_used(sandbox) >= held - MIB
         sandbox.kill()
+        sandbox.close()
+        sandbox.kill()
 
 
 class TestEnd:

@@ -133,6 +133,8 @@ class DockerSandbox:
 
     def kill(self) -> None:
         """See ``Sandbox.kill``. Raises EngineLost when the engine cannot do it."""
+        if not self.alive():
+            return
         self.meter.counters()
         try:
             self._first_process.kill()

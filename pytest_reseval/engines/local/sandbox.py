@@ -159,8 +159,9 @@ class LocalSandbox:
 
     def kill(self) -> None:
         """See ``Sandbox.kill``."""
-        self.meter.counters()
-        self._keeper.end()
+        if self.alive():
+            self.meter.counters()
+            self._keeper.end()
 
     def alive(self) -> bool:
         """False when the sandbox has ended."""
