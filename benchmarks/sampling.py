@@ -19,7 +19,7 @@ from benchmarks.trials import ENGINES
 from pytest_reseval.cgroups.sampler import INTERVAL, Sampler
 from pytest_reseval.engines import choose
 from pytest_reseval.engines.base import SandboxRequest
-from pytest_reseval.resources import MIB, Headroom, Resources
+from pytest_reseval.resources import GIB, MIB, Headroom, Resources
 
 SANDBOXES = 8
 SECONDS = 10.0
@@ -38,7 +38,7 @@ def tables() -> Iterator[Table]:
 
 def _row(engine_name: str) -> tuple[str, ...]:
     guarantee = GUARANTEE_MIB * MIB
-    resources = Resources(guarantee, Headroom(3.0).memory_limit(guarantee), 1.0, 1.0, 100)
+    resources = Resources(guarantee, Headroom(3.0).memory_limit(guarantee), 1.0, 1.0, 100, GIB)
     image = IMAGE if engine_name == "docker" else None
     with ExitStack() as opened:
         engine, _ = choose(engine_name)

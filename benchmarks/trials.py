@@ -14,6 +14,7 @@ from pathlib import Path
 from pytest_reseval.admission import Ledger
 from pytest_reseval.agents.oracle import Oracle
 from pytest_reseval.cgroups.sampler import Sampler
+from pytest_reseval.disk.watcher import DiskWatcher
 from pytest_reseval.engines import choose
 from pytest_reseval.harness import Harness, budget_of
 from pytest_reseval.plans import Defaults, Sweep, TrialPlan, demand_of_task, plans
@@ -36,7 +37,9 @@ def plan_of(task_file: Path) -> TrialPlan:
     """The one trial of a task under headroom 3x."""
     task = load_task(task_file, os.environ)
     sweep = Sweep([Headroom(3.0)], overriding=False, samples=1)
-    defaults = Defaults(memory_guarantee=2 * GIB, cpu_guarantee=1.0, pids_limit=4096)
+    defaults = Defaults(
+        memory_guarantee=2 * GIB, cpu_guarantee=1.0, pids_limit=4096, storage_limit=GIB
+    )
     (plan,) = plans(task.name, task, demand_of_task(task), task.environment, sweep, defaults)
     return plan
 
@@ -51,6 +54,7 @@ def harness(engine_name: str, folder: Path) -> Iterator[Harness]:
             ledger=Ledger(folder / "ledger", budget_of(engine.info, 512 * MIB)),
             agent=Oracle(),
             sampler=Sampler(),
+            disk_watcher=DiskWatcher(),
             directory=RunDirectory(folder / "run"),
             run="benchmark",
             worker="main",

@@ -8,6 +8,7 @@ from typing import Literal
 from pytest_reseval.admission import Admission, Budget, Claim, Ledger
 from pytest_reseval.agents.base import Agent
 from pytest_reseval.cgroups.sampler import Sampler
+from pytest_reseval.disk.watcher import DiskWatcher
 from pytest_reseval.engines.base import Engine, EngineInfo
 from pytest_reseval.outcomes import OomPolicy
 from pytest_reseval.plans import TrialPlan
@@ -33,6 +34,7 @@ class Harness:
     ledger: Ledger
     agent: Agent
     sampler: Sampler
+    disk_watcher: DiskWatcher
     directory: RunDirectory
     run: str
     worker: str

@@ -54,6 +54,7 @@ class Cause(StrEnum):
     OOM_LIMIT = "oom-limit"
     OOM_HOST = "oom-host"
     PIDS_LIMIT = "pids-limit"
+    DISK_LIMIT = "disk-limit"
     VERIFIER_OOM = "verifier-oom"
     VERIFIER_TIMEOUT = "verifier-timeout"
     VERIFIER_INCOMPLETE = "verifier-incomplete"
@@ -101,6 +102,8 @@ class PhaseFacts:
     pids_max_events: int | None
     memory_pressure_seconds: float | None
     cpu_pressure_seconds: float | None
+    disk_peak: int | None = None
+    """The most that a look found the sandbox to hold on disk."""
     output_tail: str = ""
     """The end of what the phase printed; for people, never for verdicts."""
 
@@ -175,6 +178,7 @@ def classify(evidence: Evidence, oom_policy: OomPolicy = "infra-error") -> Verdi
     return (
         _agent_killed(evidence, oom_policy)
         or _pids_exhausted(evidence)
+        or _disk_full(evidence)
         or (None if ended else _verifier_unfit(evidence))
         or (_infra(fault.cause, fault.detail) if fault and not ended else None)
         or _agent_judged(evidence)
@@ -251,6 +255,32 @@ def _pids_exhausted(evidence: Evidence) -> Verdict | None:
                 f"limit of {evidence.resources.pids_limit} processes",
             )
     return None
+
+
+def _disk_full(evidence: Evidence) -> Verdict | None:
+    bound = evidence.resources.storage_limit
+    by_quota = evidence.enforced is not None and evidence.enforced.storage_by == "quota"
+    for phase in evidence.phases:
+        held = phase.disk_peak
+        if held is None:
+            continue
+        if held > bound:
+            return _infra(Cause.DISK_LIMIT, beyond_disk_bound(held, bound))
+        if by_quota and held >= _AT_THE_LIMIT * bound:
+            return _infra(
+                Cause.DISK_LIMIT,
+                f"the sandbox held {format_memory(held)} on disk in the {phase.name} phase, at its "
+                f"quota of {format_memory(bound)}",
+            )
+    return None
+
+
+def beyond_disk_bound(held: int, bound: int) -> str:
+    """The sentence for a sandbox that held more bytes on disk than it may."""
+    return (
+        f"the sandbox held {format_memory(held)} on disk, more than its bound of "
+        f"{format_memory(bound)} (polled)"
+    )
 
 
 def _verifier_unfit(evidence: Evidence) -> Verdict | None:

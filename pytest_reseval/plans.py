@@ -36,6 +36,7 @@ class Defaults:
     memory_guarantee: int
     cpu_guarantee: float
     pids_limit: int
+    storage_limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,5 +201,5 @@ def _resolve(
         cpu_guarantee=cpu,
         cpu_limit=cpu_limit,
         pids_limit=defaults.pids_limit,
-        storage_limit=demand.storage_limit,
+        storage_limit=demand.storage_limit or defaults.storage_limit,
     )

@@ -15,6 +15,7 @@ import psutil
 from pytest_reseval.admission import Admission
 from pytest_reseval.cgroups.meter import Counters
 from pytest_reseval.cgroups.sampler import Series
+from pytest_reseval.disk.watcher import DiskWatch
 from pytest_reseval.enforcement import differences
 from pytest_reseval.engines.base import (
     Enforced,
@@ -26,7 +27,7 @@ from pytest_reseval.engines.base import (
 )
 from pytest_reseval.harness import Harness
 from pytest_reseval.healthcheck import Unhealthy, wait_until_healthy
-from pytest_reseval.outcomes import Cause, PhaseFacts, PhaseName
+from pytest_reseval.outcomes import Cause, PhaseFacts, PhaseName, beyond_disk_bound
 from pytest_reseval.plans import TrialPlan
 from pytest_reseval.printable import printable
 from pytest_reseval.tasks.model import Environment
@@ -44,6 +45,12 @@ class LimitsDiffer(EngineError):
     """The kernel enforces something else than was asked for."""
 
     cause = Cause.ENFORCEMENT_MISMATCH
+
+
+class DiskExceeded(EngineError):
+    """The sandbox was ended because it held more on disk than it may."""
+
+    cause = Cause.DISK_LIMIT
 
 
 @dataclass
@@ -75,6 +82,7 @@ class Provision:
         self._role = role
         self._admission: Admission | None = None
         self._series: Series | None = None
+        self._disk: DiskWatch | None = None
         self._idle_memory = 0
         self._closed = False
 
@@ -115,6 +123,7 @@ class Provision:
             if mismatches:
                 raise LimitsDiffer("; ".join(mismatches))
             self._series = harness.sampler.watch(sandbox.meter)
+            self._disk = harness.disk_watcher.watch(sandbox, plan.resources.storage_limit)
             _furnish(sandbox, environment)
         if environment.healthcheck is not None:
             with self.stage("healthcheck"):
@@ -125,6 +134,12 @@ class Provision:
                     raise Unhealthy(f"{error}{_killed_meanwhile(kills)}") from error
         self._idle_memory = sandbox.meter.counters().nonreclaimable or 0
         return sandbox
+
+    def disk_exceeded(self) -> DiskExceeded | None:
+        """Why the sandbox was ended, if that was for its disk use."""
+        if self._disk is None or self._disk.exceeded is None:
+            return None
+        return DiskExceeded(beyond_disk_bound(self._disk.exceeded, self._disk.bound))
 
     def _hidden(self) -> list[Path]:
         """Hidden tests and solution, and what other trials wrote down."""
@@ -138,27 +153,29 @@ class Provision:
     def phase(self, name: PhaseName) -> Iterator[Execution]:
         """Measure what happens inside the block as one phase.
 
-        Raises SandboxLost or SandboxEnded at its end when the sandbox is gone.
+        Raises DiskExceeded, SandboxLost or SandboxEnded at its end when the sandbox is gone.
         """
-        sandbox = self.sandbox
+        sandbox, disk = self.sandbox, self._disk
         assert sandbox is not None
+        assert disk is not None
         if self._admission:
             self._admission.phase(name)
         meter = sandbox.meter
         before = meter.counters()
         fresh_peak = meter.reset_peak()
+        disk.restart()
         began = time.monotonic()
         execution = Execution()
+        lost: SandboxLost | None = None
         try:
             yield execution
-            if not sandbox.alive():
-                raise SandboxLost(f"the sandbox ended in the {name} phase without our doing")
-        except SandboxLost as lost:
-            raise sandbox.explain(lost) from lost
+        except SandboxLost as error:
+            lost = error
         finally:
             after = meter.counters()
             ended = time.monotonic()
             self.stages[name] = ended - began
+            disk.look()
             self.phases.append(
                 self._facts(name, began, ended, before, after, fresh_peak, execution.result)
             )
@@ -166,6 +183,12 @@ class Provision:
                 self._harness.directory.write_log(
                     self._trial_id, name, execution.result.stdout + execution.result.stderr
                 )
+        if (exceeded := self.disk_exceeded()) is not None:
+            raise exceeded from lost
+        if lost is None and not sandbox.alive():
+            lost = SandboxLost(f"the sandbox ended in the {name} phase without our doing")
+        if lost is not None:
+            raise sandbox.explain(lost) from lost
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -181,6 +204,8 @@ class Provision:
 
     def stop_measuring(self) -> None:
         """Take the last figures; harmless when called twice."""
+        if self._disk is not None:
+            self._disk.stop()
         if self._admission is not None and not self._closed:
             self.neighbours = (self.neighbours[0], self._harness.neighbours())
         if self._series is not None:
@@ -268,6 +293,7 @@ class Provision:
                 before.memory_pressure_seconds, after.memory_pressure_seconds
             ),
             cpu_pressure_seconds=_increase(before.cpu_pressure_seconds, after.cpu_pressure_seconds),
+            disk_peak=self._disk.peak if self._disk else None,
             output_tail=_tail(result.stdout + result.stderr) if result else "",
         )
 

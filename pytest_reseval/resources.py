@@ -110,14 +110,17 @@ class Headroom:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one sandbox is promised and where it is stopped. None as a limit means no limit."""
+    """What one sandbox is promised and where it is stopped. None as a limit means no limit.
+
+    ``storage_limit`` is in bytes of the host's disk.
+    """
 
     memory_guarantee: int
     memory_limit: int | None
     cpu_guarantee: float
     cpu_limit: float | None
     pids_limit: int
-    storage_limit: int | None = None
+    storage_limit: int
 
     def __post_init__(self) -> None:
         if self.memory_limit is not None:

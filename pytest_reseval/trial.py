@@ -15,7 +15,7 @@ from pytest_reseval.admission import ClaimTooLarge
 from pytest_reseval.agents.base import AgentServiceError
 from pytest_reseval.artifacts import collect
 from pytest_reseval.control import controlled
-from pytest_reseval.engines.base import EngineError, Sandbox
+from pytest_reseval.engines.base import EngineError, Sandbox, SandboxLost
 from pytest_reseval.harness import Harness
 from pytest_reseval.outcomes import (
     Cause,
@@ -63,7 +63,7 @@ class Trial:
     def phase(self, name: PhaseName) -> Iterator[Execution]:
         """Measure what happens inside the block as one phase of the trial.
 
-        Raises SandboxLost or SandboxEnded at its end when the sandbox is gone.
+        Raises DiskExceeded, SandboxLost or SandboxEnded at its end when the sandbox is gone.
         """
         with self._provisions[-1].phase(name) as execution:
             yield execution
@@ -106,6 +106,8 @@ class Trial:
 
     def fault(self, error: EngineError | ClaimTooLarge | AgentServiceError) -> None:
         """Note what ended the trial early."""
+        if isinstance(error, SandboxLost):
+            error = self._provisions[-1].disk_exceeded() or error
         if isinstance(error, ClaimTooLarge):
             cause = Cause.GUARANTEE_UNMET
         elif isinstance(error, AgentServiceError):

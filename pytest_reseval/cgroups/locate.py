@@ -119,6 +119,15 @@ def read_limits(
     return v2.read_limits(place.directories["memory"])
 
 
+def processes(place: Location) -> list[int]:
+    """Processes in a cgroup and in those below it; those outside of our sight are left out."""
+    found = []
+    for directory, _, _ in os.walk(place.directories["memory"]):
+        words = (read_once(Path(directory, "cgroup.procs")) or "").split()
+        found += [int(word) for word in words if word != "0"]
+    return found
+
+
 def own_memory_ceiling(root: Path = _ROOT) -> int:
     """Bytes of memory that this process could use at most.
 

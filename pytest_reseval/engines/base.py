@@ -125,6 +125,8 @@ class Enforced:
     """v1 cpu.shares or v2 cpu.weight, as the kernel shows it: compare ratios, not values."""
     pids_limit: int | None
     storage_limit: int | None = None
+    storage_by: Literal["quota", "polled"] | None = None
+    """What bounds the writable layer: the storage driver, or looks at it. The rest is polled."""
     memory_reservation: int | None = None
 
 
@@ -209,6 +211,19 @@ class Sandbox(Protocol):
         out, and nothing is written outside of ``target``. Modes lose setuid, setgid and sticky
         bits. Answers the bytes copied. Raises SandboxFileMissing when there is nothing,
         SandboxFileError when ``path`` is neither, behind a symlink, or beyond the bounds.
+        """
+
+    def disk_used(self) -> int | None:
+        """Bytes that what the sandbox wrote occupies on the host's disk; None if none can be seen.
+
+        Its writable layer, its volumes, and deleted files that it holds open, in allocated blocks;
+        what the image holds does not count, nor do file systems in memory.
+        """
+
+    def kill(self) -> None:
+        """End every process in the sandbox; harmless when it has ended.
+
+        Counters stay as they were last seen, and what was written stays until ``close``.
         """
 
     def alive(self) -> bool:

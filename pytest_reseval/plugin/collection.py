@@ -155,7 +155,12 @@ def _plans(
 ) -> list[TrialPlan]:
     settings = run_of(config).settings
     sweep = Sweep(settings.headroom, settings.headroom_typed, settings.samples)
-    defaults = Defaults(settings.default_memory, settings.default_cpu, settings.pids_limit)
+    defaults = Defaults(
+        settings.default_memory,
+        settings.default_cpu,
+        settings.pids_limit,
+        settings.default_storage,
+    )
     return list(plans(name, task, demand, environment, sweep, defaults))
 
 

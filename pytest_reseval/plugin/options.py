@@ -34,6 +34,7 @@ class Settings:
     image: str | None
     default_memory: int
     default_cpu: float
+    default_storage: int
     pids_limit: int
     reserve_memory: int
     ledger: Path | None
@@ -178,6 +179,13 @@ _OPTIONS = (
         parse_cores,
         "1",
         "CPU guarantee in cores where a task or test states none",
+        typed=False,
+    ),
+    _Option(
+        "default_storage",
+        parse_memory,
+        "10GiB",
+        "bytes of disk a sandbox may hold where a task states no storage",
         typed=False,
     ),
     _Option("pids_limit", _whole_number, "4096", "processes a sandbox may hold", typed=False),

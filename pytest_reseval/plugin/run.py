@@ -138,6 +138,7 @@ class Run:
         """What this process's trials share."""
         from pytest_reseval.admission import Ledger, default_directory
         from pytest_reseval.cgroups.sampler import Sampler
+        from pytest_reseval.disk.watcher import DiskWatcher
         from pytest_reseval.harness import Harness
 
         settings = self.settings
@@ -146,6 +147,7 @@ class Run:
             ledger=Ledger(settings.ledger or default_directory(), self.budget),
             agent=self.agent,
             sampler=Sampler(),
+            disk_watcher=DiskWatcher(),
             directory=self.directory,
             run=self.identity().run,
             worker=self.worker,

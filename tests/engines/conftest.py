@@ -32,6 +32,7 @@ class Start(Protocol):
         cpu_guarantee: float = 0.5,
         cpu_limit: float | None = 2.0,
         pids_limit: int = 256,
+        storage_limit: int = 1024 * MIB,
         **request: Any,
     ) -> Sandbox: ...
 
@@ -156,9 +157,12 @@ def _starter(engine: Engine, image: str | None, test: str) -> Iterator[Start]:
         cpu_guarantee: float = 0.5,
         cpu_limit: float | None = 2.0,
         pids_limit: int = 256,
+        storage_limit: int = 1024 * MIB,
         **request: Any,
     ) -> Sandbox:
-        resources = Resources(memory_guarantee, memory_limit, cpu_guarantee, cpu_limit, pids_limit)
+        resources = Resources(
+            memory_guarantee, memory_limit, cpu_guarantee, cpu_limit, pids_limit, storage_limit
+        )
         asked = SandboxRequest(test, image, resources, labels={"trial": test}, **request)
         started.append(engine.start(asked))
         return started[-1]

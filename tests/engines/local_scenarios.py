@@ -21,6 +21,7 @@ from unittest import mock
 
 import psutil
 
+from pytest_reseval.disk.watcher import DiskWatcher
 from pytest_reseval.engines.base import (
     OUTPUT_LIMIT,
     EngineUnavailable,
@@ -67,9 +68,10 @@ def start(
     *,
     memory_limit: int = 512 * MIB,
     pids_limit: int = 256,
+    storage_limit: int = 1024 * MIB,
     network: bool = True,
 ) -> LocalSandbox:
-    resources = Resources(64 * MIB, memory_limit, 0.5, 1.5, pids_limit)
+    resources = Resources(64 * MIB, memory_limit, 0.5, 1.5, pids_limit, storage_limit)
     return engine.start(SandboxRequest("a sandbox", None, resources, network=network))
 
 
@@ -360,6 +362,49 @@ except BlockingIOError:
 
 
 @in_sandbox
+def what_is_on_disk_is_counted(sandbox: LocalSandbox, scratch: Path) -> None:
+    before = sandbox.disk_used()
+    assert before < MIB, before
+    for number, place in enumerate(("/tmp", "/var/tmp", "/run", "/app"), 1):
+        fill = f"mkdir -p {place} && head -c 10M /dev/zero > {place}/file && chmod 0 {place}/file"
+        assert sandbox.exec(fill).ok
+        assert number * 10 * MIB <= sandbox.disk_used() - before < (number * 10 + 1) * MIB, place
+    held = sandbox.disk_used()
+    program = """
+import os, time
+for place in "/tmp/gone", "/dev/shm/gone":
+    file = open(place, "wb", buffering=0)
+    os.unlink(place)
+    file.write(bytes(10 << 20))
+    os.dup(file.fileno())
+print("held", flush=True)
+time.sleep(4713)
+"""
+    assert sandbox.exec(["sh", "-c", '"$@" > /out 2>&1 &', "sh", *python(program)]).ok
+    wait_until(lambda: sandbox.exec("cat /out").stdout == "held\n", "the files are written")
+    assert 10 * MIB <= sandbox.disk_used() - held < 11 * MIB
+
+
+@alone
+def above_its_bound_on_disk_it_is_ended(scratch: Path) -> None:
+    engine = LocalEngine(scratch / "state")
+    sandbox = start(engine, storage_limit=100 * MIB)
+    watch = DiskWatcher().watch(sandbox, 100 * MIB)
+    try:
+        fill = "head -c 300M /dev/zero > /var/tmp/file; exec sleep 600"
+        refusal(lambda: sandbox.exec(fill, timeout=120), SandboxLost)
+        assert not sandbox.alive()
+        assert (watch.exceeded or 0) > 100 * MIB
+        assert (sandbox.meter.counters().peak or 0) > 0
+        assert sandbox.disk_used() > 100 * MIB
+    finally:
+        watch.stop()
+        sandbox.close()
+        engine.close()
+    assert list((scratch / "state").iterdir()) == []
+
+
+@in_sandbox
 def what_is_enforced_is_what_was_asked(sandbox: LocalSandbox, scratch: Path) -> None:
     enforced = sandbox.enforced
     assert enforced.by == ("cgroup" if os.geteuid() == 0 else "watchdog")
@@ -521,7 +566,7 @@ def the_header_is_honest(scratch: Path) -> None:
     assert info.memory > 0
     assert info.cores > 0
     assert any("trusted agents only" in note for note in info.notes)
-    assert any("storage is not bounded" in note for note in info.notes)
+    assert any("bounded by polling" in note for note in info.notes)
     enforcement = "cgroup v" if os.geteuid() == 0 else "watchdog"
     assert any(enforcement in note for note in info.notes), info.notes
 

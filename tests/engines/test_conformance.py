@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from pytest_reseval.cgroups.locate import locate
+from pytest_reseval.disk.watcher import DiskWatcher
 from pytest_reseval.engines.base import (
     OUTPUT_LIMIT,
     Engine,
@@ -423,6 +424,92 @@ class TestUsage:
         assert sandbox.meter.sample() is None
 
 
+class TestDisk:
+    def test_what_is_written_is_seen(self, sandbox: Sandbox) -> None:
+        before = _disk_used(sandbox)
+        assert sandbox.exec("head -c 20M /dev/zero > /var/tmp/file").ok
+        assert 20 * MIB <= _disk_used(sandbox) - before < 21 * MIB
+        assert sandbox.exec("ln /var/tmp/file /var/tmp/link; truncate -s 1T /var/tmp/sparse").ok
+        assert 20 * MIB <= _disk_used(sandbox) - before < 21 * MIB
+        assert sandbox.exec("rm /var/tmp/file /var/tmp/link").ok
+        assert _disk_used(sandbox) - before < MIB
+
+    def test_what_the_system_holds_does_not_count(self, sandbox: Sandbox) -> None:
+        assert _disk_used(sandbox) < MIB
+        assert sandbox.exec("find /usr -xdev -type f -exec cat {} + | head -c 50M >/dev/null").ok
+        assert _disk_used(sandbox) < MIB
+
+    def test_files_in_memory_do_not_count(self, sandbox: Sandbox) -> None:
+        before = _disk_used(sandbox)
+        assert sandbox.exec("head -c 20M /dev/zero > /dev/shm/file").ok
+        assert _disk_used(sandbox) - before < MIB
+
+    def test_many_small_files(self, sandbox: Sandbox) -> None:
+        before = _disk_used(sandbox)
+        many = "import os; os.mkdir('/m'); [open(f'/m/{i}', 'w').write('x') for i in range(5000)]"
+        assert sandbox.exec(["python3", "-c", many]).ok
+        assert _disk_used(sandbox) - before >= 5000 * 4096
+
+    def test_a_deleted_file_counts_while_it_is_open(self, sandbox: Sandbox, mark: str) -> None:
+        before = _disk_used(sandbox)
+        hold = (
+            "exec 9>/var/tmp/file; rm /var/tmp/file; head -c 20M /dev/zero >&9; "
+            f"exec setsid sleep {mark}"
+        )
+        assert sandbox.exec(f"({hold} >/dev/null 2>&1 &)").ok
+        process = wait_for_process(mark)
+        wait_until(lambda: process.name() == "sleep", "the file is written")
+        assert 20 * MIB <= _disk_used(sandbox) - before < 21 * MIB
+        process.kill()
+        wait_until(lambda: _disk_used(sandbox) - before < MIB, "the file is gone")
+
+    def test_files_that_are_mounted_from_the_host_count(self, sandbox: Sandbox) -> None:
+        before = _disk_used(sandbox)
+        for file in ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf"):
+            sandbox.exec(f"head -c 20M /dev/zero >> {file}")
+        grown = sandbox.exec("stat -Lc %s /etc/hosts /etc/hostname /etc/resolv.conf").stdout.split()
+        written = sum(int(size) for size in grown if int(size) >= 20 * MIB)
+        assert written >= 20 * MIB
+        assert _disk_used(sandbox) - before >= written - 3 * MIB
+
+    def test_the_bound_and_who_keeps_it_are_told(self, start: Start) -> None:
+        enforced = start(storage_limit=100 * MIB).enforced
+        assert enforced.storage_limit == 100 * MIB
+        assert enforced.storage_by in ("quota", "polled")
+
+    def test_above_its_bound_a_sandbox_is_ended_and_known(self, start: Start) -> None:
+        sandbox = start(storage_limit=100 * MIB)
+        watch = DiskWatcher().watch(sandbox, 100 * MIB)
+        hold = "head -c 300M /dev/zero > /var/tmp/file; exec sleep 600"
+        try:
+            with pytest.raises(SandboxLost):
+                sandbox.exec(hold, timeout=120)
+        finally:
+            watch.stop()
+        assert watch.exceeded is not None
+        assert 100 * MIB < watch.exceeded < 301 * MIB
+        assert not sandbox.alive()
+
+    def test_killed_it_keeps_its_counters_and_its_files(self, start: Start, mark: str) -> None:
+        sandbox = start()
+        assert sandbox.exec(f"head -c 20M /dev/zero > /file; (setsid sleep {mark} &)").ok
+        wait_for_process(mark)
+        before, held = sandbox.meter.counters(), _disk_used(sandbox)
+        sandbox.kill()
+        assert marked_processes(mark) == []
+        assert not sandbox.alive()
+        with pytest.raises(SandboxLost):
+            sandbox.exec("true")
+        after = sandbox.meter.counters()
+        assert (after.peak or 0) >= (before.peak or 0) > 0
+        assert (after.cpu_seconds or 0) >= (before.cpu_seconds or 0) > 0
+        assert after.oom_kill == 0
+        assert _disk_used(sandbox) >= held - MIB
+        sandbox.kill()
+        sandbox.close()
+        sandbox.kill()
+
+
 class TestEnd:
     def test_nothing_is_left(self, start: Start, mark: str) -> None:
         sandbox = start()
@@ -524,7 +611,7 @@ from pytest_reseval.engines.base import SandboxRequest
 from pytest_reseval.resources import MIB, Resources
 name, image, mark = sys.argv[1:]
 engine, _ = choose(name)
-resources = Resources(64 * MIB, 256 * MIB, 0.5, 1.0, 64)
+resources = Resources(64 * MIB, 256 * MIB, 0.5, 1.0, 64, 1024 * MIB)
 sandbox = engine.start(SandboxRequest("owned", image or None, resources))
 assert sandbox.exec(f"(setsid sleep {mark} >/dev/null 2>&1 &)").ok
 print("running", flush=True)
@@ -539,6 +626,12 @@ while not (found := [p for p in marked_processes(mark) if p.name() == "sleep"]):
     time.sleep(0.05)
 first_process(found[0]).kill()
 """
+
+
+def _disk_used(sandbox: Sandbox) -> int:
+    used = sandbox.disk_used()
+    assert used is not None
+    return used
 
 
 def _process_states(sandbox: Sandbox) -> list[str]:

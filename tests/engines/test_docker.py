@@ -50,7 +50,7 @@ from tests.engines.conftest import (
 
 pytestmark = pytest.mark.docker
 
-RESOURCES = Resources(64 * MIB, 256 * MIB, 0.5, 1.0, 64)
+RESOURCES = Resources(64 * MIB, 256 * MIB, 0.5, 1.0, 64, 1024 * MIB)
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ class TestOrphans:
             "from pytest_reseval.engines.docker import DockerEngine\n"
             "from pytest_reseval.engines.base import SandboxRequest\n"
             "from pytest_reseval.resources import MIB, Resources\n"
-            "resources = Resources(64 * MIB, 256 * MIB, 0.5, 1.0, 64)\n"
+            "resources = Resources(64 * MIB, 256 * MIB, 0.5, 1.0, 64, 1024 * MIB)\n"
             "request = SandboxRequest('owned', sys.argv[1], resources)\n"
             "print(DockerEngine().start(request).id, flush=True)\n"
             "time.sleep(600)\n"
@@ -248,6 +248,42 @@ class TestOrphans:
             assert len(api.networks(names=[names["living"]])) == 1
         finally:
             api.remove_network(kept["Id"])
+
+
+class TestDisk:
+    def test_a_volume_that_the_image_declares_counts(
+        self, docker_engine: Engine, base_image: str, api: docker.APIClient
+    ) -> None:
+        image = f"reseval-test-volume:{uuid.uuid4().hex}"
+        dockerfile = io.BytesIO(f"FROM {base_image}\nVOLUME /data\n".encode())
+        list(api.build(fileobj=dockerfile, tag=image, rm=True))
+        try:
+            sandbox = docker_engine.start(SandboxRequest("volume", image, RESOURCES))
+            try:
+                before = sandbox.disk_used()
+                assert before is not None
+                assert sandbox.exec("head -c 20M /dev/zero > /data/file").ok
+                assert 20 * MIB <= (sandbox.disk_used() or 0) - before < 21 * MIB
+            finally:
+                sandbox.close()
+        finally:
+            api.remove_image(image)
+
+    def test_who_may_not_read_the_engines_files_asks_the_engine(
+        self, container: DockerSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        assert container.exec("head -c 20M /dev/zero > /file").ok
+        seen = container.disk_used()
+        assert seen is not None
+        monkeypatch.setattr(container._disk, "_layer", tmp_path / "out of reach")
+        told = container.disk_used()
+        assert told is not None
+        assert 20 * MIB <= told < 21 * MIB
+        assert abs(told - seen) < MIB
+
+    def test_a_container_that_is_gone_cannot_be_seen(self, container: DockerSandbox) -> None:
+        container.close()
+        assert container.disk_used() is None
 
 
 class TestImages:
@@ -548,7 +584,7 @@ class TestOrdinaryUser:
             timeout=60,
             check=False,
         )
-        assert done.stdout == "AccessDenied\nTrue []\nafter\n", done.stderr
+        assert done.stdout == "AccessDenied\nTrue []\nafter\nTrue\nFalse\n", done.stderr
 
 
 _AS_NOBODY = """
@@ -560,7 +596,7 @@ from pytest_reseval.engines.docker import DockerEngine
 from pytest_reseval.engines.base import SandboxRequest
 from pytest_reseval.resources import MIB, Resources
 group, image, mark = sys.stdin.read().split()
-resources = Resources(64 * MIB, None, 0.5, None, 64)
+resources = Resources(64 * MIB, None, 0.5, None, 64, 1024 * MIB)
 engine = DockerEngine()
 # Everything is imported before the interpreter's own files may be out of reach.
 with closing(engine.start(SandboxRequest("root", image, resources))) as sandbox:
@@ -578,6 +614,10 @@ try:
     result = sandbox.exec(f"sh -c 'sleep {mark} & wait' & sleep {mark}", timeout=1)
     print(result.timed_out, marked_processes(mark))
     print(sandbox.exec("echo after").stdout, end="")
+    sandbox.exec("head -c 20M /dev/zero > /file")
+    print(20 * MIB <= sandbox.disk_used() < 21 * MIB)
+    sandbox.kill()
+    print(sandbox.alive())
 finally:
     sandbox.close()
 """

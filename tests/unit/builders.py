@@ -12,6 +12,7 @@ from pytest_reseval.admission import Budget, Ledger
 from pytest_reseval.agents.base import Agent
 from pytest_reseval.cgroups.meter import Counters, Meter, PeakSource, Sample
 from pytest_reseval.cgroups.sampler import Sampler
+from pytest_reseval.disk.watcher import DiskWatcher
 from pytest_reseval.engines.base import (
     Enforced,
     EngineError,
@@ -35,6 +36,7 @@ RESOURCES = Resources(
     cpu_guarantee=1.0,
     cpu_limit=2.0,
     pids_limit=100,
+    storage_limit=GIB,
 )
 
 ENFORCED = Enforced(
@@ -44,6 +46,8 @@ ENFORCED = Enforced(
     cpu_limit=2.0,
     cpu_weight=1024,
     pids_limit=100,
+    storage_limit=GIB,
+    storage_by="polled",
 )
 
 ENVIRONMENT = Environment()
@@ -246,6 +250,7 @@ class MemorySandbox:
         self.brought: list[str] = []
         self.running = True
         self.explanation: EngineError | None = None
+        self.disk: int | None = 0
         self.closed = 0
 
     def exec(
@@ -278,6 +283,12 @@ class MemorySandbox:
         content = self.read(path, max_bytes=max_bytes)
         target.write_bytes(content)
         return len(content)
+
+    def disk_used(self) -> int | None:
+        return self.disk
+
+    def kill(self) -> None:
+        self.running = False
 
     def alive(self) -> bool:
         return self.running
@@ -340,6 +351,7 @@ def make_harness(folder: Path, engine: MemoryEngine, agent: Agent, **fields: Any
     told: dict[str, Any] = {
         "ledger": Ledger(folder / "ledger", Budget(memory=7 * GIB, cores=4.0)),
         "sampler": Sampler(),
+        "disk_watcher": DiskWatcher(),
         "directory": RunDirectory(folder / "results"),
         "run": "run",
         "worker": "main",

@@ -21,6 +21,7 @@ BELOW = {
     "cgroups",
     "control",
     "commands",
+    "disk",
     "enforcement",
     "engines",
     "harness",

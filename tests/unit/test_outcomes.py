@@ -20,8 +20,8 @@ from pytest_reseval.outcomes import (
     classify,
     needs_control,
 )
-from pytest_reseval.resources import MIB, Resources
-from tests.unit.builders import make_phase
+from pytest_reseval.resources import GIB, MIB, Resources
+from tests.unit.builders import ENFORCED, make_phase
 
 GUARANTEE = 128 * MIB
 RESOURCES = Resources(
@@ -30,6 +30,7 @@ RESOURCES = Resources(
     cpu_guarantee=1.0,
     cpu_limit=2.0,
     pids_limit=100,
+    storage_limit=GIB,
 )
 
 
@@ -57,11 +58,14 @@ FAULTS = (
     Cause.GUARANTEE_UNMET,
     Cause.ENGINE_LOST,
     Cause.SANDBOX_LOST,
+    Cause.DISK_LIMIT,
     Cause.WORKER_CRASH,
     Cause.AGENT_SERVICE,
 )
 WORKS = Control("2026-01-02T03:04:05.678+00:00", 1.0, True, "it wrote reward 0")
 BROKEN_ANYWHERE = Control("2026-01-02T03:04:05.678+00:00", 1.0, False, "it wrote no reward")
+POLLED = ENFORCED
+QUOTA = replace(ENFORCED, storage_by="quota")
 KILLED_AT_LIMIT = {"oom_kill": 1, "peak": 2 * GUARANTEE}
 KILLED_FAR_BELOW = {"oom_kill": 1, "peak": GUARANTEE // 2}
 
@@ -134,6 +138,42 @@ ROWS: list[tuple[str, Evidence, Outcome, Cause]] = [
         evidence(agent={"pids_max_events": 7}),
         Outcome.INFRA_ERROR,
         Cause.PIDS_LIMIT,
+    ),
+    (
+        "more on disk than the bound",
+        evidence(agent={"disk_peak": GIB + 1}),
+        Outcome.INFRA_ERROR,
+        Cause.DISK_LIMIT,
+    ),
+    (
+        "as much on disk as the bound, which no quota keeps",
+        evidence(agent={"disk_peak": GIB}, enforced=POLLED),
+        Outcome.FAILED,
+        Cause.WRONG,
+    ),
+    (
+        "a full quota",
+        evidence(verifier={"disk_peak": 99 * GIB // 100}, reward=None, enforced=QUOTA),
+        Outcome.INFRA_ERROR,
+        Cause.DISK_LIMIT,
+    ),
+    (
+        "a quota with some room",
+        evidence(agent={"disk_peak": 97 * GIB // 100}, enforced=QUOTA),
+        Outcome.FAILED,
+        Cause.WRONG,
+    ),
+    (
+        "too much on disk, and yet solved",
+        evidence(agent={"disk_peak": 2 * GIB}, reward=1.0),
+        Outcome.PASSED,
+        Cause.SOLVED,
+    ),
+    (
+        "killed at the memory limit, and too much on disk",
+        evidence(agent=KILLED_AT_LIMIT | {"disk_peak": 2 * GIB}),
+        Outcome.INFRA_ERROR,
+        Cause.OOM_LIMIT,
     ),
     (
         "verifier killed at the limit",
@@ -264,6 +304,7 @@ phases = st.builds(
     oom=counts,
     oom_kill=counts,
     pids_max_events=counts,
+    disk_peak=st.one_of(st.none(), st.integers(min_value=0, max_value=2 * GIB)),
     output_tail=st.text(max_size=20),
 )
 all_evidence = st.builds(

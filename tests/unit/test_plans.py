@@ -6,7 +6,9 @@ from pytest_reseval.plans import Defaults, Demand, Sweep, TrialPlan, demand_of_m
 from pytest_reseval.resources import GIB, MIB, Headroom, QuantityError
 from pytest_reseval.tasks.model import Environment
 
-DEFAULTS = Defaults(memory_guarantee=2 * GIB, cpu_guarantee=1.0, pids_limit=4096)
+DEFAULTS = Defaults(
+    memory_guarantee=2 * GIB, cpu_guarantee=1.0, pids_limit=4096, storage_limit=10 * GIB
+)
 ENVIRONMENT = Environment()
 
 
@@ -49,6 +51,13 @@ def test_declared_limits_hold_when_no_headroom_was_typed() -> None:
 def test_a_typed_headroom_wins_over_declared_limits() -> None:
     found = made(Demand(memory_guarantee=GIB, memory_limit=2 * GIB), "1x", "3x", overriding=True)
     assert [plan.resources.memory_limit for plan in found] == [GIB, 3 * GIB]
+
+
+def test_a_bound_on_disk_use_is_the_tasks_or_the_default() -> None:
+    (plan,) = made(Demand(storage_limit=GIB), "3x")
+    assert plan.resources.storage_limit == GIB
+    (plan,) = made(Demand(), "uncapped")
+    assert plan.resources.storage_limit == 10 * GIB
 
 
 def test_a_limit_alone_is_the_guarantee_too() -> None:

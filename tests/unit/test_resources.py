@@ -122,6 +122,7 @@ def test_limits_that_cannot_hold_are_refused(limits: dict[str, int], told: str) 
         "cpu_guarantee": 1.0,
         "cpu_limit": 2.0,
         "pids_limit": 100,
+        "storage_limit": GIB,
     }
     with pytest.raises(QuantityError, match=told):
         Resources(**(asked | limits))  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from pytest_reseval.engines.base import (
 from pytest_reseval.harness import Harness
 from pytest_reseval.outcomes import Cause, Outcome, PhaseFacts
 from pytest_reseval.records import TrialRecord
-from pytest_reseval.resources import MIB
+from pytest_reseval.resources import GIB, MIB
 from pytest_reseval.tasks.model import Healthcheck
 from pytest_reseval.trial import Trial, run_task
 from pytest_reseval.verification import REWARD_TEXT
@@ -475,3 +475,66 @@ def test_the_promise_is_kept_until_the_sandbox_is_gone(
     run_task(make_plan(make_task(world.folder / "unpack")), shared, TRIAL)
     assert [entry.phase for entry in promised] == ["teardown"]
     assert shared.ledger.entries() == []
+
+
+def holding(sandbox: MemorySandbox, size: int) -> Act:
+    def act(_: Sandbox) -> ExecResult:
+        sandbox.disk = size
+        return DONE
+
+    return act
+
+
+def test_what_is_held_on_disk_is_looked_at_when_a_phase_ends(world: World) -> None:
+    record = world.run(holding(world.sandbox, 300 * MIB))
+    assert phase_of(record, "agent").disk_peak == 300 * MIB
+    assert phase_of(record, "verifier").disk_peak == 300 * MIB
+    assert record.cause is Cause.WRONG
+
+
+def test_more_on_disk_than_the_bound_stops_the_trial_before_the_verifier(world: World) -> None:
+    record = world.run(holding(world.sandbox, 1229 * MIB))
+    assert (record.outcome, record.cause) == (Outcome.INFRA_ERROR, Cause.DISK_LIMIT)
+    assert record.message == (
+        "the sandbox held 1.2 GiB on disk, more than its bound of 1 GiB (polled)"
+    )
+    assert not world.sandbox.running
+    assert [phase.name for phase in record.evidence.phases] == ["agent"]
+
+
+def test_a_sandbox_that_was_ended_for_its_disk_use_is_not_called_lost(world: World) -> None:
+    def act(sandbox: Sandbox) -> ExecResult:
+        world.sandbox.disk = 2 * GIB
+        until(lambda: not world.sandbox.running)
+        raise SandboxLost("the sandbox ended while a command ran in it")
+
+    record = world.run(act)
+    assert record.cause is Cause.DISK_LIMIT
+    assert phase_of(record, "agent").disk_peak == 2 * GIB
+
+
+def test_too_much_disk_before_the_agent_is_told_too(world: World) -> None:
+    def answer(command: str) -> ExecResult:
+        world.sandbox.disk = 2 * GIB
+        until(lambda: not world.sandbox.running)
+        raise SandboxLost("gone")
+
+    world.sandbox.answer = answer
+    world.task = {"environment": replace(ENVIRONMENT, healthcheck=Healthcheck("true"))}
+    record = world.run()
+    assert record.cause is Cause.DISK_LIMIT
+    assert record.evidence.phases == ()
+
+
+def test_a_task_that_was_solved_stays_solved_whatever_it_holds_at_its_end(world: World) -> None:
+    world.sandbox.files[REWARD_TEXT] = b"1"
+
+    def answer(command: str) -> ExecResult:
+        if command.endswith("/tests/test.sh"):
+            world.sandbox.disk = 2 * GIB
+        return DONE
+
+    world.sandbox.answer = answer
+    record = world.run()
+    assert record.outcome is Outcome.PASSED
+    assert phase_of(record, "verifier").disk_peak == 2 * GIB

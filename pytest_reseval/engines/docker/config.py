@@ -57,7 +57,7 @@ def container_config(
     if resources.cpu_limit is not None:
         # Not NanoCpus: Docker refuses that above the number of the host's cores.
         host |= {"CpuPeriod": CPU_PERIOD, "CpuQuota": cpu_quota(resources.cpu_limit)}
-    if resources.storage_limit is not None and bounds_storage:
+    if bounds_storage:
         host["StorageOpt"] = {"size": str(resources.storage_limit)}
     if not request.network:
         host["NetworkMode"] = "none"

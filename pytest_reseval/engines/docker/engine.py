@@ -13,7 +13,7 @@ import psutil
 import requests
 from docker.errors import APIError
 
-from pytest_reseval.cgroups.locate import open_meter, read_limits
+from pytest_reseval.cgroups.locate import locate, open_meter, read_limits
 from pytest_reseval.engines.base import (
     Enforced,
     EngineInfo,
@@ -30,6 +30,7 @@ from pytest_reseval.engines.docker.client import (
     reason,
 )
 from pytest_reseval.engines.docker.config import container_config, container_name
+from pytest_reseval.engines.docker.disk import ContainerDisk
 from pytest_reseval.engines.docker.janitor import DockerJanitor
 from pytest_reseval.engines.docker.processes import ProcessHandle
 from pytest_reseval.engines.docker.sandbox import DockerSandbox
@@ -150,23 +151,29 @@ class DockerEngine:
                     )
                     opened.callback(stdin.close)
                     self._client.start(container_id)
-                    state = self._client.inspect_container(container_id)["State"]
+                    told = self._client.inspect_container(container_id)
             except APIError as error:
                 raise StartError(
                     f"sandbox {request.name} cannot be started: {reason(error)}"
                 ) from error
-            first_process = _first_process(request, state)
+            first_process = _first_process(request, told["State"])
             opened.callback(first_process.close)
+            place = locate(first_process.pid, name=container_id)
             limits = read_limits(first_process.pid, name=container_id)
             meter = open_meter(first_process.pid, name=container_id)
-            if limits is None or meter is None:
+            if place is None or limits is None or meter is None:
                 raise _not_ours(request, first_process)
             opened.callback(meter.close)
             first_process.shield_from_oom()
-            storage = request.resources.storage_limit if self._bounds_storage else None
-            enforced = Enforced(by="cgroup", storage_limit=storage, **asdict(limits))
+            enforced = Enforced(
+                by="cgroup",
+                storage_limit=request.resources.storage_limit,
+                storage_by="quota" if self._bounds_storage else "polled",
+                **asdict(limits),
+            )
+            disk = ContainerDisk.of(self._client, told, place)
             sandbox = DockerSandbox(
-                self._client, container_id, stdin, first_process, enforced, meter
+                self._client, container_id, stdin, first_process, enforced, meter, disk
             )
             opened.pop_all()
             return sandbox
@@ -213,7 +220,9 @@ def engine_info(
     if missing:
         notes.append(f"the engine cannot enforce {', '.join(missing)}")
     if not bounds_storage:
-        notes.append(f"disk use is not bounded: storage driver {told['Driver']} cannot")
+        notes.append(
+            f"disk use is bounded by polling: storage driver {told['Driver']} has no quota here"
+        )
     if any("rootless" in option for option in told.get("SecurityOptions") or ()):
         notes.append("the engine is rootless: only delegated controllers are enforced")
     components = version.get("Components") or [{"Name": "Engine"}]

@@ -55,6 +55,18 @@ class ProcessHandle:
         fields = stat_fields(self.pid)
         return fields is None or bool(int(fields[_FLAGS]) & _PF_EXITING) or self.ended()
 
+    def kill(self) -> None:
+        """Send SIGKILL, unless it has ended. Raises PermissionError when it is another user's."""
+        if self._descriptor is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+
+    def wait(self, seconds: float) -> bool:
+        """True if it ended within this time."""
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
     def shield_from_oom(self) -> None:
         """Make it the last victim of an OOM killer, as far as this user may (proc(5))."""
         for score in ("-1000", "0"):

@@ -28,9 +28,10 @@ from pytest_reseval.engines.docker.client import (
     raise_for_status,
     reason,
 )
+from pytest_reseval.engines.docker.disk import ContainerDisk
 from pytest_reseval.engines.docker.idle import HEART
 from pytest_reseval.engines.docker.orphans import remove_container
-from pytest_reseval.engines.docker.processes import ProcessHandle
+from pytest_reseval.engines.docker.processes import PATIENCE, ProcessHandle
 
 _STAT_HEADER = "X-Docker-Container-Path-Stat"
 
@@ -46,6 +47,7 @@ class DockerSandbox:
         first_process: ProcessHandle,
         enforced: Enforced,
         meter: Meter,
+        disk: ContainerDisk,
     ) -> None:
         self.enforced = enforced
         self.meter = meter
@@ -53,6 +55,7 @@ class DockerSandbox:
         self._client = client
         self._stdin = stdin
         self._first_process = first_process
+        self._disk = disk
         self._removed = False
         HEART.add(stdin)
 
@@ -135,6 +138,30 @@ class DockerSandbox:
                     raise SandboxFileMissing(f"{path} is missing in the sandbox") from error
                 stat = archive.PathStat.from_header(response.headers[_STAT_HEADER])
                 yield stat, cast(archive.Readable, response.raw)
+
+    def disk_used(self) -> int | None:
+        """See ``Sandbox.disk_used``."""
+        return self._disk.used()
+
+    def kill(self) -> None:
+        """See ``Sandbox.kill``. Raises EngineLost when the engine cannot do it."""
+        if not self.alive():
+            return
+        self.meter.counters()
+        try:
+            self._first_process.kill()
+        except PermissionError:
+            self._kill_by_engine()
+        if not self._first_process.wait(PATIENCE):
+            raise EngineLost("a sandbox that was killed does not end")
+
+    def _kill_by_engine(self) -> None:
+        try:
+            with engine_answers("killing a sandbox"):
+                self._client.kill(self.id)
+        except APIError as error:
+            if self.alive():
+                raise EngineLost(f"a sandbox cannot be killed: {reason(error)}") from error
 
     def alive(self) -> bool:
         """See ``Sandbox.alive``; known from the kernel without asking the engine."""

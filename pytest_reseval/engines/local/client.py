@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -148,11 +149,17 @@ class KeeperClient:
         except OSError as error:
             raise self._lost(error) from error
 
-    def close(self) -> None:
+    def end(self) -> None:
         """End the sandbox with every process in it, and wait until they are gone."""
-        self._control.close()
+        with contextlib.suppress(OSError):  # it has ended already
+            self._control.shutdown(socket.SHUT_RDWR)
         if not self._ended_within(_END_SECONDS):
             signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the sandbox, and let go of its keeper."""
+        self.end()
+        self._control.close()
         self._errors.close()
         os.close(self._handle)
 

@@ -27,7 +27,7 @@ from pytest_reseval.engines.local.janitor import CGROUP_PREFIX, LocalJanitor
 from pytest_reseval.engines.local.sandbox import LocalSandbox
 from pytest_reseval.engines.local.watchdog import Watchdog
 from pytest_reseval.janitor import sweep
-from pytest_reseval.resources import SMALLEST_LIMIT, Resources
+from pytest_reseval.resources import GIB, SMALLEST_LIMIT, Resources
 from pytest_reseval.tasks.model import Environment, Task
 
 _CAP_SYS_ADMIN = 21
@@ -92,13 +92,15 @@ class LocalEngine:
             memory=self._memory,
             cores=own_cpu_ceiling(),
             needs_image=False,
-            notes=(_TRUST, enforcement, "storage is not bounded"),
+            notes=(_TRUST, enforcement, "disk use is bounded by polling"),
         )
         self.sweep()
 
     def _try_out(self) -> None:
         """Start and end one small sandbox. Raises CgroupError and EngineUnavailable."""
-        resources = Resources(SMALLEST_LIMIT, SMALLEST_LIMIT, 1.0, 1.0, pids_limit=64)
+        resources = Resources(
+            SMALLEST_LIMIT, SMALLEST_LIMIT, 1.0, 1.0, pids_limit=64, storage_limit=GIB
+        )
         try:
             self._start(SandboxRequest("preflight", None, resources)).close()
         except (OSError, KeeperFailed) as error:
@@ -152,6 +154,7 @@ class LocalEngine:
                 meter=meter,
                 env=request.env,
                 workdir=request.workdir,
+                private=private,
                 remove=lambda: self._remove(private, cgroup),
             )
             undo.pop_all()
@@ -208,6 +211,8 @@ class LocalEngine:
                 cpu_limit=None,
                 cpu_weight=None,
                 pids_limit=resources.pids_limit if bounded else None,
+                storage_limit=resources.storage_limit,
+                storage_by="polled",
             )
         limits = cgroup.limits()
         return Enforced(
@@ -217,6 +222,8 @@ class LocalEngine:
             cpu_limit=limits.cpu_limit,
             cpu_weight=limits.cpu_weight,
             pids_limit=limits.pids_limit,
+            storage_limit=resources.storage_limit,
+            storage_by="polled",
             memory_reservation=limits.memory_reservation,
         )
 

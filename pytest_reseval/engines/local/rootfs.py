@@ -160,6 +160,11 @@ def _hidden(directories: Collection[Path]) -> Iterator[Step]:
             yield ("covered", path)
 
 
+def written(private: Path) -> list[Path]:
+    """The directories on disk that hold what was written in a sandbox, by the steps of ``plan``."""
+    return [private / "root", *(private / "layers").glob("*/upper")]
+
+
 def _kernel_views(privileged: bool) -> Iterator[Step]:
     yield ("proc", "/proc", _PROC_READ_ONLY, _PROC_MASKED)
     yield ("empty", "/sys")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_reseval.cgroups.meter import Meter
+from pytest_reseval.disk.usage import measure
 from pytest_reseval.engines.base import (
     OUTPUT_LIMIT,
     Enforced,
@@ -19,7 +20,7 @@ from pytest_reseval.engines.base import (
     SandboxFileError,
     SandboxLost,
 )
-from pytest_reseval.engines.local import processes, tree
+from pytest_reseval.engines.local import processes, rootfs, tree
 from pytest_reseval.engines.local.client import KeeperClient
 from pytest_reseval.engines.local.keeper import wire
 from pytest_reseval.engines.local.output import Capture, collect
@@ -46,14 +47,19 @@ class LocalSandbox:
         meter: Meter,
         env: Mapping[str, str],
         workdir: str | None,
+        private: Path,
         remove: Callable[[], None],
     ) -> None:
-        """Take over a running keeper; ``remove`` undoes what stands around it."""
+        """Take over a running keeper; ``remove`` undoes what stands around it.
+
+        ``private`` is the directory for what is written in the sandbox.
+        """
         self.enforced = enforced
         self.meter = meter
         self._keeper = keeper
         self._env = dict(env)
         self._workdir = workdir or "/"
+        self._private = private
         self._remove = remove
         self._closed = False
 
@@ -158,6 +164,18 @@ class LocalSandbox:
             raise SandboxFileError(f"{path} in the sandbox {error}") from error
         finally:
             os.close(source)
+
+    def disk_used(self) -> int:
+        """See ``Sandbox.disk_used``."""
+        keeper = processes.find(self._keeper.pid)
+        inside = [] if keeper is None else processes.sampled_descendants(keeper)
+        return measure(rootfs.written(self._private), [one.pid for one in inside]).size
+
+    def kill(self) -> None:
+        """See ``Sandbox.kill``."""
+        if self.alive():
+            self.meter.counters()
+            self._keeper.end()
 
     def alive(self) -> bool:
         """False when the sandbox has ended."""

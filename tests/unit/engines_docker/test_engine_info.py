@@ -60,7 +60,7 @@ def test_what_a_reader_must_know() -> None:
     told = TOLD | {"MemoryLimit": False, "PidsLimit": False, "SecurityOptions": ["name=rootless"]}
     notes = " ".join(engine_info(told, VERSION, bounds_storage=False).notes)
     assert "memory limits, pids limits" in notes
-    assert "overlay2" in notes
+    assert "disk use is bounded by polling: storage driver overlay2" in notes
     assert "rootless" in notes
 
 

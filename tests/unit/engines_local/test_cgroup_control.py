@@ -21,10 +21,10 @@ from pytest_reseval.cgroups.control import (
     find_home,
     settings,
 )
-from pytest_reseval.resources import MIB, Resources
+from pytest_reseval.resources import GIB, MIB, Resources
 
-RESOURCES = Resources(512 * MIB, 1024 * MIB, 1.5, 2.5, pids_limit=100)
-UNCAPPED = Resources(512 * MIB, None, 1.0, None, pids_limit=100)
+RESOURCES = Resources(512 * MIB, 1024 * MIB, 1.5, 2.5, pids_limit=100, storage_limit=GIB)
+UNCAPPED = Resources(512 * MIB, None, 1.0, None, pids_limit=100, storage_limit=GIB)
 
 V1 = Path("sys/fs/cgroup")
 V2 = Path("sys/fs/cgroup")
@@ -65,7 +65,7 @@ def test_settings_without_limits() -> None:
 
 
 def test_tiny_shares_and_quotas_stay_what_the_kernel_takes() -> None:
-    tiny = Resources(64 * MIB, None, 0.001, 0.001, pids_limit=1)
+    tiny = Resources(64 * MIB, None, 0.001, 0.001, pids_limit=1, storage_limit=GIB)
     assert ("cpu", "cpu.shares", "2") in list(settings(1, tiny))
     assert ("cpu", "cpu.cfs_quota_us", "1000") in list(settings(1, tiny))
     assert ("cpu", "cpu.weight", "1") in list(settings(2, tiny))
