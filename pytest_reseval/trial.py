@@ -37,7 +37,7 @@ from pytest_reseval.outcomes import (
 )
 from pytest_reseval.plans import TrialPlan
 from pytest_reseval.printable import printable
-from pytest_reseval.records import TrialRecord
+from pytest_reseval.records import Attempt, TrialRecord
 from pytest_reseval.tasks.model import Environment
 from pytest_reseval.verification import verify
 
@@ -67,10 +67,17 @@ class Trial:
     ``close`` must always be called. A record made before it knows nothing of the teardown.
     """
 
-    def __init__(self, plan: TrialPlan, harness: Harness, trial_id: str) -> None:
+    def __init__(
+        self,
+        plan: TrialPlan,
+        harness: Harness,
+        trial_id: str,
+        earlier: tuple[Attempt, ...] = (),
+    ) -> None:
         self.plan = plan
         self.harness = harness
         self.id = trial_id
+        self._earlier = earlier
         self.reward: float | None = None
         self.reward_problem: str | None = None
         self.sandbox: Sandbox | None = None
@@ -84,11 +91,13 @@ class Trial:
         self._series: Series | None = None
         self._idle_memory = 0
         self._neighbours = (0, 0)
+        self._unwritten: list[str] = []
 
     def start(self) -> Sandbox:
         """Admit, provision, read back the limits and wait until the sandbox is healthy."""
         plan, harness = self.plan, self.harness
         harness.directory.announce(self._obituary())
+        harness.directory.clear(self.id, self._number)
         with self._stage("admit"):
             self._admission = harness.admit(plan)
         self._neighbours = (harness.neighbours(), 0)
@@ -144,9 +153,9 @@ class Trial:
                 self._facts(name, began, ended, before, after, fresh_peak, execution.result)
             )
             if execution.result is not None:
-                self.harness.directory.write_log(
-                    self.id, name, execution.result.stdout + execution.result.stderr
-                )
+                output = execution.result.stdout + execution.result.stderr
+                with self._at_most_unwritten(f"{name}.log"):
+                    self.harness.directory.write_log(self.id, name, output, self._number)
         if not self.sandbox.alive():
             raise SandboxLost(f"the sandbox ended in the {name} phase without our doing")
 
@@ -170,20 +179,32 @@ class Trial:
             self._stop_measuring()
 
     def record(self) -> TrialRecord:
-        """The verdict and all the evidence, put on file."""
+        """The verdict and all the evidence."""
         self._stop_measuring()
-        record = self._record(self._fault)
-        self.harness.directory.append(record)
-        self.harness.directory.retract(record.worker)
-        return record
+        return self._record(self._fault)
+
+    @property
+    def _number(self) -> int:
+        return len(self._earlier) + 1
+
+    @contextmanager
+    def _at_most_unwritten(self, file: str) -> Iterator[None]:
+        """A file that cannot be written costs no verdict."""
+        try:
+            yield
+        except OSError:
+            self._unwritten.append(file)
 
     def _stop_measuring(self) -> None:
         if self._admission is not None and self._ended is None:
             self._neighbours = (self._neighbours[0], self.harness.neighbours())
         if self._series is not None:
-            self._series.stop()
-            self.harness.directory.write_series(self.id, self._began, self._series.samples)
-            self._series = None
+            series, self._series = self._series, None
+            series.stop()
+            with self._at_most_unwritten("series.csv"):
+                self.harness.directory.write_series(
+                    self.id, self._began, series.samples, self._number
+                )
 
     def _remove_sandbox(self) -> None:
         try:
@@ -236,6 +257,8 @@ class Trial:
             worker=harness.worker,
             defaulted=plan.defaulted,
             ignored_keys=plan.task.ignored_keys if plan.task else (),
+            earlier=self._earlier,
+            unwritten=tuple(self._unwritten),
         )
 
     @contextmanager
@@ -306,11 +329,13 @@ class Trial:
         )
 
 
-def run_task(plan: TrialPlan, harness: Harness, trial_id: str) -> TrialRecord:
-    """Run one trial of a benchmark task: the agent works, then the task's verifier judges."""
+def run_task(
+    plan: TrialPlan, harness: Harness, trial_id: str, earlier: tuple[Attempt, ...] = ()
+) -> TrialRecord:
+    """One attempt at a benchmark task: the agent works, then the task's verifier judges."""
     assert plan.task is not None
     task, agent = plan.task, harness.agent
-    trial = Trial(plan, harness, trial_id)
+    trial = Trial(plan, harness, trial_id, earlier)
     try:
         sandbox = trial.start()
         with trial.phase("agent") as execution:
@@ -329,7 +354,9 @@ def run_task(plan: TrialPlan, harness: Harness, trial_id: str) -> TrialRecord:
 def judge_test(trial: Trial, passed: bool) -> TrialRecord:
     """The record of a test that used a sandbox by itself: its own assertions are the verifier."""
     trial.reward = 1.0 if passed else 0.0
-    return trial.record()
+    record = trial.record()
+    trial.harness.directory.conclude(record)
+    return record
 
 
 def _furnish(sandbox: Sandbox, environment: Environment) -> None:

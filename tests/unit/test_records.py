@@ -160,7 +160,7 @@ def test_a_line_that_does_not_fit_on_the_disk_is_taken_back(
     real = os.write
     with monkeypatch.context() as full:
         full.setattr(os, "write", lambda fd, data: real(fd, data[: len(data) // 2]))
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(OSError, match="No space left"):
             directory.append(make_record("two"))
     directory.append(make_record("three"))
     assert [record.task for record in directory.read()] == ["one", "three"]
@@ -174,32 +174,32 @@ def test_the_peak_is_the_highest_of_all_phases() -> None:
 
 
 def test_an_obituary_stands_until_it_is_retracted(directory: RunDirectory) -> None:
-    first, second = (make_record(cause=Cause.WORKER_CRASH, worker=w) for w in ("gw0", "gw1"))
+    first, second = (make_record(task, Cause.WORKER_CRASH) for task in ("one", "two"))
     directory.announce(first)
     directory.announce(second)
-    directory.retract("gw1")
-    assert directory.obituary("gw0") == first
-    assert directory.obituary("gw1") is None
+    directory.retract(second.trial)
+    assert directory.obituary(first.trial) == first
+    assert directory.obituary(second.trial) is None
 
 
-def test_a_worker_that_announced_nothing_has_no_obituary(directory: RunDirectory) -> None:
-    assert directory.obituary("gw0") is None
-    directory.retract("gw0")
+def test_a_trial_that_was_not_announced_has_no_obituary(directory: RunDirectory) -> None:
+    assert directory.obituary("t") is None
+    directory.retract("t")
 
 
 def test_a_later_obituary_replaces_the_earlier(directory: RunDirectory) -> None:
-    directory.announce(make_record("one"))
-    directory.announce(make_record("two"))
-    obituary = directory.obituary("main")
+    directory.announce(make_record(message="one"))
+    directory.announce(make_record(message="two"))
+    obituary = directory.obituary(make_record().trial)
     assert obituary is not None
-    assert obituary.task == "two"
+    assert obituary.message == "two"
 
 
 def test_a_torn_obituary_is_none(directory: RunDirectory) -> None:
     directory.announce(make_record())
     (file,) = (directory.path / "in-flight").iterdir()
     file.write_bytes(file.read_bytes()[:50])
-    assert directory.obituary("main") is None
+    assert directory.obituary(make_record().trial) is None
 
 
 def test_the_series_is_a_table_in_seconds_since_the_trial_began(directory: RunDirectory) -> None:
