@@ -267,7 +267,7 @@ def test_whatever_the_agent_raises_the_sandbox_and_the_promise_are_given_back(
 
 
 @pytest.mark.parametrize("blocked", ["write_series", "write_log"])
-def test_a_full_disk_does_not_keep_the_sandbox_alive(
+def test_a_file_that_cannot_be_written_costs_no_verdict(
     world: World, monkeypatch: pytest.MonkeyPatch, blocked: str
 ) -> None:
     def full(*arguments: object) -> None:
@@ -275,8 +275,12 @@ def test_a_full_disk_does_not_keep_the_sandbox_alive(
 
     shared = world.shared(lambda sandbox: DONE)
     monkeypatch.setattr(shared.directory, blocked, full)
-    with pytest.raises(OSError, match="No space left"):
-        run_to_verdict(make_plan(make_task(world.folder / "unpack")), shared, TRIAL, RetryPolicy())
+    record = run_to_verdict(
+        make_plan(make_task(world.folder / "unpack")), shared, TRIAL, RetryPolicy()
+    )
+    logs = {"agent.log", "verifier.log"}
+    assert set(record.unwritten) == ({"series.csv"} if blocked == "write_series" else logs)
+    assert list(shared.directory.read()) == [record]
     assert world.sandbox.closed == 1
     assert shared.ledger.entries() == []
 
