@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pytest_reseval.harness import Harness
 from pytest_reseval.outcomes import Cause, Outcome
 from pytest_reseval.plans import TrialPlan
-from pytest_reseval.records import TrialRecord
+from pytest_reseval.records import Attempt, TrialRecord
 from pytest_reseval.trial import run_task
 
 LONGEST_PAUSE = 30.0
@@ -53,14 +53,16 @@ def run_to_verdict(
     harness: Harness,
     trial_id: str,
     policy: RetryPolicy,
+    earlier: tuple[Attempt, ...] = (),
     pause: Callable[[float], None] = time.sleep,
 ) -> TrialRecord:
     """Run one trial of a task until it has a verdict that is not tried again, and file it.
 
-    Each attempt has an admission and a sandbox of its own. Raises OSError when not even the first
+    Each attempt has an admission and a sandbox of its own; ``earlier`` are those of the run that
+    this one goes on with, and do not count against the policy. Raises OSError when not even the first
     can be begun.
     """
-    record = run_task(plan, harness, trial_id, harness.attempts_before(plan, trial_id))
+    record = run_task(plan, harness, trial_id, earlier)
     for seconds in pauses(policy.times):
         if not policy.covers(record):
             break

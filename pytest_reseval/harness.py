@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from pytest_reseval.admission import Admission, Budget, Claim, Ledger
@@ -12,9 +11,8 @@ from pytest_reseval.cgroups.sampler import Sampler
 from pytest_reseval.engines.base import Engine, EngineInfo
 from pytest_reseval.outcomes import OomPolicy
 from pytest_reseval.plans import TrialPlan
-from pytest_reseval.records import Attempt, RunDirectory, TrialRecord
+from pytest_reseval.records import RunDirectory
 from pytest_reseval.resources import Resources
-from pytest_reseval.resume import attempts_before
 
 AdmissionMode = Literal["guarantee", "limit", "off"]
 
@@ -41,13 +39,6 @@ class Harness:
     admission: AdmissionMode
     oom_policy: OomPolicy
     timeout_scale: float
-    superseded: Mapping[str, TrialRecord] = field(default_factory=dict)
-    """Of a run that is gone on with: by trial, its last record that is replaced by a new one."""
-
-    def attempts_before(self, plan: TrialPlan, trial_id: str) -> tuple[Attempt, ...]:
-        """What was tried of a trial in the run that this one goes on with."""
-        obituary = self.directory.obituary(trial_id)
-        return attempts_before(plan, self.superseded.get(trial_id), obituary)
 
     def admit(self, plan: TrialPlan) -> Admission:
         """Wait until the plan's promise fits the host. Raises ClaimTooLarge when it never can."""

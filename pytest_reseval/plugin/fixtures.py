@@ -78,8 +78,8 @@ def sandbox(
     plan = _valid(reseval_plan)
     _skip_what_cannot_run(request, plan, needs_agent=False)
     with _mistakes_told():
-        harness, trial_id = run_of(request.config).harness, request.node.nodeid
-        trial = Trial(plan, harness, trial_id, harness.attempts_before(plan, trial_id))
+        run, trial_id = run_of(request.config), request.node.nodeid
+        trial = Trial(plan, run.harness, trial_id, run.attempts_before(plan, trial_id))
     try:
         started = None
         try:
@@ -111,9 +111,10 @@ def reseval_record(
     plan = _valid(reseval_plan)
     _skip_what_cannot_run(request, plan, needs_agent=True)
     with _mistakes_told():
-        run = run_of(request.config)
+        run, trial_id = run_of(request.config), request.node.nodeid
+        earlier = run.attempts_before(plan, trial_id)
         record = request.node.stash[RECORD] = run_to_verdict(
-            plan, run.harness, request.node.nodeid, run.settings.infra_retries
+            plan, run.harness, trial_id, run.settings.infra_retries, earlier
         )
     if record.outcome == "infra-error":
         pytest.fail(failure_text(record), pytrace=False)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pytest_reseval.engines.base import Engine
     from pytest_reseval.harness import Harness
     from pytest_reseval.occupancy import Occupancy
-    from pytest_reseval.records import Manifest, RunDirectory, TrialRecord
+    from pytest_reseval.plans import TrialPlan
+    from pytest_reseval.records import Attempt, Manifest, RunDirectory, TrialRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,12 +207,19 @@ class Run:
             admission=settings.admission,
             oom_policy=settings.oom,
             timeout_scale=settings.timeout_scale,
-            superseded=self._superseded(),
         )
 
-    def _superseded(self) -> dict[str, TrialRecord]:
+    def attempts_before(self, plan: TrialPlan, trial: str) -> tuple[Attempt, ...]:
+        """What was tried of a trial in the run that this one goes on with."""
         if self.settings.resume is None:
-            return {}
+            return ()
+        from pytest_reseval.resume import attempts_before
+
+        return attempts_before(plan, self._superseded.get(trial), self.directory.obituary(trial))
+
+    @cached_property
+    def _superseded(self) -> dict[str, TrialRecord]:
+        """By trial, the last record that was moved away; complete once trials are run."""
         return {record.trial: record for record in self.directory.superseded()}
 
     def close(self) -> None:

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -93,12 +92,6 @@ def totals(results: Path) -> Totals:
     return Counter((one["task"], one["outcome"], one["cause"]) for one in records)
 
 
-def moments(length: float, seed: str) -> Iterator[float]:
-    draw = random.Random(seed)
-    while True:
-        yield draw.uniform(0, length)
-
-
 @pytest.mark.parametrize(("workers", "kills"), [("-n0", KILLS // 2), ("-n2", KILLS // 2)])
 def test_no_kill_loses_or_doubles_a_verdict(project: Path, workers: str, kills: int) -> None:
     if workers == "-n2":
@@ -117,15 +110,17 @@ def test_no_kill_loses_or_doubles_a_verdict(project: Path, workers: str, kills: 
 
     seed = os.environ.get("RESEVAL_KILL_SEED") or str(time.time_ns())
     print(f"RESEVAL_KILL_SEED={seed}; an undisturbed run takes {length:.2f} s")
-    killed, sets, at = 0, 0, moments(length, seed)
+    draw = random.Random(seed)
+    killed, sets = 0, 0
     while killed < kills:
         sets += 1
         results = project / f"set-{sets}"
         seen: dict[str, bytes] = {}
-        attempts: dict[str, int] = {}
+        infra: dict[str, bytes] = {}
         while True:
+            fresh, began = not results.exists(), time.monotonic()
             process = start(project, results, workers)
-            moment = next(at) if killed < kills else None
+            moment = draw.uniform(0, length) if killed < kills else None
             try:
                 output = process.communicate(timeout=moment)[0].decode()
             except subprocess.TimeoutExpired:
@@ -137,10 +132,16 @@ def test_no_kill_loses_or_doubles_a_verdict(project: Path, workers: str, kills: 
             assert not gone, f"verdicts were lost or changed after {killed} kills: {gone}"
             seen = {trial: line for trial, line in on_file.items() if is_finished(line)}
             for trial, line in on_file.items():
-                number = len(msgspec.json.decode(line)["earlier"])
-                assert number >= attempts.get(trial, 0), f"an attempt at {trial} was forgotten"
-                attempts[trial] = number
+                if not is_finished(line) and line != infra.get(trial):
+                    told = [msgspec.json.decode(infra[trial])] if trial in infra else []
+                    known = [*told[0]["earlier"], told[0]] if told else []
+                    assert [one["started"] for one in msgspec.json.decode(line)["earlier"]] == [
+                        one["started"] for one in known
+                    ], f"an attempt at {trial} was forgotten"
+                    infra[trial] = line
             if process.returncode != -signal.SIGKILL:
+                if fresh:
+                    length = time.monotonic() - began
                 break
         assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
         assert totals(results) == expected
