@@ -59,8 +59,8 @@ def run_to_verdict(
     """Run one trial of a task until it has a verdict that is not tried again, and file it.
 
     Each attempt has an admission and a sandbox of its own; ``earlier`` are those of the run that
-    this one goes on with, and do not count against the policy. Raises OSError when not even the first
-    can be begun.
+    this one goes on with, and do not count against the policy. Raises OSError when not even the
+    first can be begun.
     """
     record = run_task(plan, harness, trial_id, earlier)
     for seconds in pauses(policy.times):

@@ -84,7 +84,7 @@ def by_trial(lines: list[bytes]) -> dict[str, bytes]:
 
 
 def is_finished(line: bytes) -> bool:
-    return msgspec.json.decode(line)["outcome"] != "infra-error"
+    return bool(msgspec.json.decode(line)["outcome"] != "infra-error")
 
 
 def totals(results: Path) -> Totals:

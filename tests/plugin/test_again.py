@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -364,7 +364,7 @@ def small_disk(pytester: pytest.Pytester) -> Path:
 
 
 @pytest.fixture
-def filling(small_disk: Path, pytester: pytest.Pytester) -> Path:
+def filling(small_disk: Path, pytester: pytest.Pytester) -> Iterator[Path]:
     """An agent that fills the disk; a conftest empties it in the end if ``mend`` exists."""
     mend = pytester.path / "mend"
     pytester.makeconftest(

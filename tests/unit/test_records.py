@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pytest_reseval.cgroups.meter import Sample
 from pytest_reseval.outcomes import Cause, Evidence, Fault, Outcome
-from pytest_reseval.records import RunDirectory, TrialRecord
+from pytest_reseval.records import Attempt, RunDirectory, TrialRecord
 from pytest_reseval.resources import MIB
 from tests.unit.builders import ENFORCED, RESOURCES, make_manifest, make_phase, make_record
 
@@ -52,6 +52,26 @@ phases = st.builds(
     cpu_seconds=st.one_of(st.none(), figures),
     output_tail=texts,
 )
+evidences = st.builds(
+    Evidence,
+    st.just(RESOURCES),
+    st.sampled_from([None, ENFORCED, replace(ENFORCED, by="watchdog", memory_limit=None)]),
+    fault=st.one_of(st.none(), st.builds(Fault, st.sampled_from(Cause), texts)),
+    phases=st.lists(phases, max_size=3).map(tuple),
+    reward=st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)),
+    reward_problem=st.one_of(st.none(), texts),
+)
+attempts = st.builds(
+    Attempt,
+    outcome=st.sampled_from(Outcome),
+    cause=st.sampled_from(Cause),
+    message=texts,
+    evidence=evidences,
+    started=texts,
+    seconds=figures,
+    waited=figures,
+    stages=st.dictionaries(texts, figures, max_size=3),
+)
 records = st.builds(
     TrialRecord,
     trial=texts,
@@ -61,15 +81,7 @@ records = st.builds(
     outcome=st.sampled_from(Outcome),
     cause=st.sampled_from(Cause),
     message=texts,
-    evidence=st.builds(
-        Evidence,
-        st.just(RESOURCES),
-        st.sampled_from([None, ENFORCED, replace(ENFORCED, by="watchdog", memory_limit=None)]),
-        fault=st.one_of(st.none(), st.builds(Fault, st.sampled_from(Cause), texts)),
-        phases=st.lists(phases, max_size=3).map(tuple),
-        reward=st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)),
-        reward_problem=st.one_of(st.none(), texts),
-    ),
+    evidence=evidences,
     engine=texts,
     agent=texts,
     started=texts,
@@ -82,6 +94,8 @@ records = st.builds(
     task_digest=st.one_of(st.none(), texts),
     defaulted=st.lists(texts, max_size=2).map(tuple),
     ignored_keys=st.lists(texts, max_size=2).map(tuple),
+    earlier=st.lists(attempts, max_size=2).map(tuple),
+    unwritten=st.lists(texts, max_size=2).map(tuple),
     run=texts,
 )
 
