@@ -58,7 +58,7 @@ def _run(plan: TrialPlan, harness: Harness, trial_id: str) -> Control | None:
     assert plan.task is not None
     where = plan if plan.verifier is None else verifier_plan(plan)
     started, began = datetime.now(UTC), time.monotonic()
-    provision = Provision(where, harness, trial_id, began, "control")
+    provision = Provision(where, harness, trial_id, began, None, "control")
     try:
         sandbox = provision.start()
         with provision.phase("verifier") as execution:

@@ -30,6 +30,7 @@ from pytest_reseval.healthcheck import Unhealthy, wait_until_healthy
 from pytest_reseval.outcomes import Cause, PhaseFacts, PhaseName, beyond_disk_bound
 from pytest_reseval.plans import TrialPlan
 from pytest_reseval.printable import printable
+from pytest_reseval.records import AttemptFiles
 from pytest_reseval.tasks.model import Environment
 
 Number = TypeVar("Number", int, float)
@@ -63,13 +64,20 @@ class Execution:
 class Provision:
     """A sandbox for a plan's resources and environment, and what was measured in it.
 
-    ``began`` is when the trial began, in seconds of ``time.monotonic``. ``start`` may raise
+    ``began`` is when the trial began, in seconds of ``time.monotonic``; logs and series go into
+    ``files``, if there are any. ``start`` may raise
     EngineError or ClaimTooLarge; ``close`` must always be called. The stages of anything but the
     trial's own sandbox are named after its role: ``verifier-start``.
     """
 
     def __init__(
-        self, plan: TrialPlan, harness: Harness, trial_id: str, began: float, role: Role = "trial"
+        self,
+        plan: TrialPlan,
+        harness: Harness,
+        trial_id: str,
+        began: float,
+        files: AttemptFiles | None,
+        role: Role = "trial",
     ) -> None:
         self.sandbox: Sandbox | None = None
         self.stages: dict[str, float] = {}
@@ -79,6 +87,7 @@ class Provision:
         self._harness = harness
         self._trial_id = trial_id
         self._began = began
+        self._files = files
         self._role = role
         self._admission: Admission | None = None
         self._series: Series | None = None
@@ -179,10 +188,8 @@ class Provision:
             self.phases.append(
                 self._facts(name, began, ended, before, after, fresh_peak, execution.result)
             )
-            if execution.result is not None and self._role != "control":
-                self._harness.directory.write_log(
-                    self._trial_id, name, execution.result.stdout + execution.result.stderr
-                )
+            if execution.result is not None and self._files is not None:
+                self._files.write_log(name, execution.result.stdout + execution.result.stderr)
         if (exceeded := self.disk_exceeded()) is not None:
             raise exceeded from lost
         if lost is None and not sandbox.alive():
@@ -210,11 +217,9 @@ class Provision:
             self.neighbours = (self.neighbours[0], self._harness.neighbours())
         if self._series is not None:
             self._series.stop()
-            if self._role != "control":
+            if self._files is not None:
                 name = "series" if self._role == "trial" else f"{self._role}-series"
-                self._harness.directory.write_series(
-                    self._trial_id, name, self._began, self._series.samples
-                )
+                self._files.write_series(name, self._began, self._series.samples)
             self._series = None
 
     def close(self) -> None:

@@ -1,18 +1,19 @@
 """What a run writes down: ``trials.jsonl``, ``manifest.json``, and a folder for each trial.
 
 Everything is in bytes, seconds and cores. A line of ``trials.jsonl`` is written by the process that
-ran the trial, the moment it ends, with one ``write`` under a lock: it survives the death of that
-process and of the controller.
+ran the trial, the moment it ends, into a ``Journal``: it survives the death of that process and of
+the controller.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,34 @@ import msgspec
 
 from pytest_reseval.cgroups.meter import Sample
 from pytest_reseval.engines.base import EngineInfo
+from pytest_reseval.journal import Journal, make_folder, replace
 from pytest_reseval.outcomes import Cause, Evidence, Outcome
+from pytest_reseval.resources import MIB, format_memory
 
 SCHEMA = 1
 """Raised whenever a reader of older lines would misread a newer one."""
+
+
+ROOM = 4 * MIB
+"""Bytes that must be free on the disk of the records before a trial is begun."""
+
+
+class UnreadableRecords(Exception):
+    """A file of records that holds something else; the message names file and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a trial that was tried again; the fields mean what they mean in its record."""
+
+    outcome: Outcome
+    cause: Cause
+    message: str
+    evidence: Evidence
+    started: str
+    seconds: float
+    waited: float
+    stages: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +84,10 @@ class TrialRecord:
     """Guarantees that the task did not state, so that the configured default was used."""
     ignored_keys: tuple[str, ...] = ()
     """Keys of the task file that mean nothing to this version."""
+    earlier: tuple[Attempt, ...] = ()
+    """The attempts before this one, in order."""
+    unwritten: tuple[str, ...] = ()
+    """Files of the last attempt that could not be written."""
     run: str = ""
     schema: int = SCHEMA
 
@@ -73,6 +102,16 @@ class TrialRecord:
         peaks = [phase.peak for phase in self.evidence.phases if phase.peak is not None]
         return max(peaks, default=None)
 
+    @property
+    def attempt(self) -> Attempt:
+        """The last attempt, as the next one's record will keep it."""
+        return Attempt(**{name: getattr(self, name) for name in Attempt.__dataclass_fields__})
+
+    @property
+    def first_outcome(self) -> Outcome:
+        """How the first attempt ended."""
+        return self.earlier[0].outcome if self.earlier else self.outcome
+
     def builtins(self) -> dict[str, Any]:
         """The record as plain builtins: what may travel on a test report between processes."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
@@ -82,6 +121,18 @@ class TrialRecord:
     def from_builtins(cls, plain: Mapping[str, Any]) -> TrialRecord:
         """The inverse of ``builtins``."""
         return msgspec.convert(plain, cls)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """One time that a run was gone on with."""
+
+    started: str
+    arguments: tuple[str, ...]
+    workers: int
+    differing: Mapping[str, Any]
+    """What was not as at the run's start, as it was now: ``versions.python``, ``host.kernel``."""
+    ended: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +157,7 @@ class Manifest:
     ended: str | None = None
     not_run: int | None = None
     """Items selected that have no verdict; None while the run goes on."""
+    resumed: tuple[Resumption, ...] = ()
     schema: int = SCHEMA
 
 
@@ -125,70 +177,121 @@ class RunDirectory:
         """The file that tells what the run was."""
         return self.path / "manifest.json"
 
+    def holds_a_run(self) -> bool:
+        """Whether a run was begun here."""
+        return self.trials.exists() or self.manifest.exists()
+
     def append(self, record: TrialRecord) -> None:
-        """Add one line and put it on disk before returning."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        line = _json(record) + b"\n"
-        descriptor = os.open(
-            self.trials, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
-        )
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            _take_back_torn_line(descriptor)
-            written = os.write(descriptor, line)
-            if written != len(line):
-                os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
-                raise OSError(
-                    f"{self.trials}: disk full; the line of {record.trial} was taken back"
-                )
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        """Add one line and put it on disk before returning. Raises OSError."""
+        Journal(self.trials).append(_json(record))
+
+    def read(self) -> Iterator[TrialRecord]:
+        """Every record written so far; a last line torn by a death in mid-write is passed over.
+
+        Raises UnreadableRecords.
+        """
+        return _records(Journal(self.trials))
+
+    def missing(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
+        """Those whose trial is not on file."""
+        filed = {_trial_of(line) for line in Journal(self.trials).lines()}
+        return [record for record in records if record.trial not in filed]
+
+    def find(self, trial: str) -> TrialRecord | None:
+        """The record of one trial, if it is on file."""
+        return next((record for record in self.read() if record.trial == trial), None)
+
+    def supersede(self, trials: Collection[str]) -> None:
+        """Move the lines of trials that will be run again to ``superseded.jsonl``."""
+        Journal(self.trials).move(lambda line: _trial_of(line) in trials, self._superseded)
+
+    def superseded(self) -> Iterator[TrialRecord]:
+        """Records of trials that were, or will be, run again, in the order of their moving."""
+        return _records(self._superseded)
+
+    @property
+    def _superseded(self) -> Journal:
+        return Journal(self.path / "superseded.jsonl")
+
+    def ensure_room(self) -> None:
+        """Raise OSError when there is hardly room for what one trial will write."""
+        make_folder(self.path)
+        disk = os.statvfs(self.path)
+        if disk.f_bavail * disk.f_frsize < ROOM:
+            reason = f"less than {format_memory(ROOM)} are free, which a trial may need"
+            raise OSError(errno.ENOSPC, reason, str(self.path))
 
     def announce(self, obituary: TrialRecord) -> None:
-        """Write down, before a trial begins, what is to be said of it should its worker die."""
-        path = self._obituary(obituary.worker)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_json(obituary))
+        """Write down, before a trial begins, what is to be said of it should its worker die.
 
-    def retract(self, worker: str) -> None:
-        """The trial that a worker announced has ended in another way."""
-        self._obituary(worker).unlink(missing_ok=True)
+        Raises OSError, also when there is hardly room for what the trial will write.
+        """
+        self.ensure_room()
+        path = self._obituary(obituary.trial)
+        make_folder(path.parent)
+        replace(path, _json(obituary))
 
-    def obituary(self, worker: str) -> TrialRecord | None:
-        """What a worker that died was in the middle of; None when it was between trials."""
+    def conclude(self, record: TrialRecord) -> None:
+        """Put the verdict of a trial that was announced on file.
+
+        A disk that takes no more does not cost it: the record travels on the test's report too, and
+        the controller files in the end what is missing.
+        """
+        with suppress(OSError):
+            self.append(record)
+            self.retract(record.trial)
+
+    def retract(self, trial: str) -> None:
+        """A trial that was announced has ended in another way."""
+        self._obituary(trial).unlink(missing_ok=True)
+
+    def obituary(self, trial: str) -> TrialRecord | None:
+        """What is to be said of a trial whose worker died in the middle of it."""
         try:
-            return msgspec.json.decode(self._obituary(worker).read_bytes(), type=TrialRecord)
+            return msgspec.json.decode(self._obituary(trial).read_bytes(), type=TrialRecord)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 
-    def read(self) -> Iterator[TrialRecord]:
-        """Every record written so far; a last line torn by a death in mid-write is passed over."""
-        if not self.trials.exists():
-            return
-        decoder = msgspec.json.Decoder(TrialRecord)
-        with self.trials.open("rb") as lines:
-            for line in lines:
-                if line.endswith(b"\n"):
-                    yield decoder.decode(line)
-
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest as a whole."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        draft = self.manifest.with_suffix(".json.new")
-        draft.write_bytes(msgspec.json.format(_json(manifest), indent=2) + b"\n")
-        draft.replace(self.manifest)
+        make_folder(self.path)
+        replace(self.manifest, msgspec.json.format(_json(manifest), indent=2) + b"\n")
 
     def read_manifest(self) -> Manifest:
-        """The manifest. Raises FileNotFoundError when none was written."""
-        return msgspec.json.decode(self.manifest.read_bytes(), type=Manifest)
+        """The manifest. Raises FileNotFoundError when none was written, UnreadableRecords."""
+        try:
+            return msgspec.json.decode(self.manifest.read_bytes(), type=Manifest)
+        except msgspec.DecodeError as error:
+            raise UnreadableRecords(f"{self.manifest}: {error}") from None
 
     def control_file(self, task_digest: str, configuration: str) -> Path:
         """Where a control of a task's verifier is kept for all trials of one configuration."""
         return self.path / "controls" / f"{task_digest[:16]}-{configuration}.json"
 
-    def write_series(self, trial: str, name: str, began: float, samples: Iterable[Sample]) -> None:
-        """A sampled series of one trial as CSV; times in seconds since ``began`` (monotonic)."""
+    def attempt_files(self, trial: str, attempt: int) -> AttemptFiles:
+        """Where an attempt's own files go; of the first, into the folder of the trial."""
+        folder = self.path / "trials" / _file_name(trial)
+        return AttemptFiles(folder if attempt == 1 else folder / f"attempt-{attempt}")
+
+    def _obituary(self, trial: str) -> Path:
+        return self.path / "in-flight" / f"{_file_name(trial)}.json"
+
+
+class AttemptFiles:
+    """The logs and series of one attempt. A file that cannot be written costs no verdict."""
+
+    def __init__(self, folder: Path) -> None:
+        self.unwritten: list[str] = []
+        """Names of files that could not be written."""
+        self._folder = folder
+
+    def clear(self) -> None:
+        """Remove the files of an attempt that was broken off, for it will be made once more."""
+        for file in self._folder.glob("*.*"):
+            file.unlink()
+
+    def write_series(self, name: str, began: float, samples: Iterable[Sample]) -> None:
+        """A sampled series as CSV; times in seconds since ``began`` (monotonic)."""
         fields = Sample.__dataclass_fields__
         rows = [",".join(fields)]
         for sample in samples:
@@ -200,24 +303,42 @@ class RunDirectory:
                     for figure in figures.values()
                 )
             )
-        self._folder(trial).joinpath(f"{name}.csv").write_text("\n".join(rows) + "\n")
+        self._write(f"{name}.csv", "\n".join(rows) + "\n")
 
-    def write_log(self, trial: str, phase: str, text: str) -> None:
-        """What one phase of a trial printed, as far as it was kept."""
-        self._folder(trial).joinpath(f"{phase}.log").write_text(
-            text, encoding="utf-8", errors="backslashreplace"
-        )
+    def write_log(self, phase: str, text: str) -> None:
+        """What one phase printed, as far as it was kept."""
+        self._write(f"{phase}.log", text)
 
-    def _obituary(self, worker: str) -> Path:
-        return self.path / "in-flight" / f"{worker}.json"
+    def _write(self, name: str, text: str) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")
+        except OSError:
+            self.unwritten.append(name)
 
-    def _folder(self, trial: str) -> Path:
-        """A folder for this trial alone: a readable name, and a hash of all that it leaves out."""
-        name = re.sub(r"[^A-Za-z0-9._=-]+", "-", trial).strip("-.")[-200:]
-        mark = hashlib.sha256(trial.encode(errors="surrogatepass")).hexdigest()[:8]
-        folder = self.path / "trials" / f"{name}-{mark}"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+
+class _Named(msgspec.Struct):
+    trial: str
+
+
+def _trial_of(line: bytes) -> str:
+    return msgspec.json.decode(line, type=_Named).trial
+
+
+def _file_name(trial: str) -> str:
+    """A readable name for this trial alone, with a hash of all that it leaves out."""
+    name = re.sub(r"[^A-Za-z0-9._=-]+", "-", trial).strip("-.")[-200:]
+    mark = hashlib.sha256(trial.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{name}-{mark}"
+
+
+def _records(journal: Journal) -> Iterator[TrialRecord]:
+    decoder = msgspec.json.Decoder(TrialRecord)
+    for number, line in enumerate(journal.lines(), 1):
+        try:
+            yield decoder.decode(line)
+        except msgspec.DecodeError as error:
+            raise UnreadableRecords(f"{journal.path}: line {number}: {error}") from None
 
 
 def _json(value: object) -> bytes:
@@ -226,10 +347,3 @@ def _json(value: object) -> bytes:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
         return json.dumps(msgspec.to_builtins(value), ensure_ascii=False).encode(errors="replace")
-
-
-def _take_back_torn_line(descriptor: int) -> None:
-    """Cut off the start of a line that its writer died in, lest the next one be spoilt by it."""
-    size = os.fstat(descriptor).st_size
-    if size and os.pread(descriptor, 1, size - 1) != b"\n":
-        os.ftruncate(descriptor, os.pread(descriptor, size, 0).rfind(b"\n") + 1)

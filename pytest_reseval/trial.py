@@ -29,7 +29,7 @@ from pytest_reseval.outcomes import (
 from pytest_reseval.plans import TrialPlan, verifier_plan
 from pytest_reseval.printable import printable
 from pytest_reseval.provision import Execution, Provision
-from pytest_reseval.records import TrialRecord
+from pytest_reseval.records import Attempt, TrialRecord
 from pytest_reseval.verification import Verification, verify
 
 
@@ -40,15 +40,23 @@ class Trial:
     ``close`` must always be called. A record made before it knows nothing of the teardown.
     """
 
-    def __init__(self, plan: TrialPlan, harness: Harness, trial_id: str) -> None:
+    def __init__(
+        self,
+        plan: TrialPlan,
+        harness: Harness,
+        trial_id: str,
+        earlier: tuple[Attempt, ...] = (),
+    ) -> None:
         self.plan = plan
         self.harness = harness
         self.id = trial_id
         self.reward: float | None = None
+        self._earlier = earlier
+        self._files = harness.directory.attempt_files(trial_id, len(earlier) + 1)
         self._began = time.monotonic()
         self._started = datetime.now(UTC)
         self._ended: float | None = None
-        self._provisions = [Provision(plan, harness, trial_id, self._began)]
+        self._provisions = [Provision(plan, harness, trial_id, self._began, self._files)]
         self._fault: Fault | None = None
         self._verification: Verification | None = None
         self._artifacts_missing: tuple[str, ...] = ()
@@ -57,6 +65,7 @@ class Trial:
     def start(self) -> Sandbox:
         """Admit, provision, read back the limits and wait until the sandbox is healthy."""
         self.harness.directory.announce(self._obituary())
+        self._files.clear()
         return self._provisions[0].start()
 
     @contextmanager
@@ -91,7 +100,9 @@ class Trial:
         with worked_in.stage("artifacts"):
             found, self._artifacts_missing = collect(worked_in.sandbox, plan.task.artifacts, folder)
         worked_in.close()
-        apart = Provision(verifier_plan(plan), self.harness, self.id, self._began, "verifier")
+        apart = Provision(
+            verifier_plan(plan), self.harness, self.id, self._began, self._files, "verifier"
+        )
         self._provisions.append(apart)
         sandbox = apart.start()
         for path, copy in found.items():
@@ -127,12 +138,9 @@ class Trial:
             self._ended = self._ended or time.monotonic()
 
     def record(self) -> TrialRecord:
-        """The verdict and all the evidence, put on file."""
+        """The verdict and all the evidence."""
         self._provisions[-1].stop_measuring()
-        record = self._record(self._evidence())
-        self.harness.directory.append(record)
-        self.harness.directory.retract(record.worker)
-        return record
+        return self._record(self._evidence())
 
     def _obituary(self) -> TrialRecord:
         died = f"the worker process {self.harness.worker} died"
@@ -180,14 +188,18 @@ class Trial:
             worker=harness.worker,
             defaulted=plan.defaulted,
             ignored_keys=plan.task.ignored_keys if plan.task else (),
+            earlier=self._earlier,
+            unwritten=tuple(self._files.unwritten),
         )
 
 
-def run_task(plan: TrialPlan, harness: Harness, trial_id: str) -> TrialRecord:
-    """Run one trial of a benchmark task: the agent works, then the task's verifier judges."""
+def run_task(
+    plan: TrialPlan, harness: Harness, trial_id: str, earlier: tuple[Attempt, ...] = ()
+) -> TrialRecord:
+    """One attempt at a benchmark task: the agent works, then the task's verifier judges."""
     assert plan.task is not None
     task, agent = plan.task, harness.agent
-    trial = Trial(plan, harness, trial_id)
+    trial = Trial(plan, harness, trial_id, earlier)
     try:
         sandbox = trial.start()
         with trial.phase("agent") as execution:
@@ -204,4 +216,6 @@ def run_task(plan: TrialPlan, harness: Harness, trial_id: str) -> TrialRecord:
 def judge_test(trial: Trial, passed: bool) -> TrialRecord:
     """The record of a test that used a sandbox by itself: its own assertions are the verifier."""
     trial.reward = 1.0 if passed else 0.0
-    return trial.record()
+    record = trial.record()
+    trial.harness.directory.conclude(record)
+    return record

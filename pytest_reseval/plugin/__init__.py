@@ -12,8 +12,15 @@ import pytest
 
 from pytest_reseval.plugin import hookspecs, options
 from pytest_reseval.plugin.controller import Controller
-from pytest_reseval.plugin.fixtures import reseval_plan, reseval_record, sandbox, task
-from pytest_reseval.plugin.run import close_run
+from pytest_reseval.plugin.fixtures import (
+    OPEN_TRIAL,
+    RECORD,
+    reseval_plan,
+    reseval_record,
+    sandbox,
+    task,
+)
+from pytest_reseval.plugin.run import close_run, run_of
 from pytest_reseval.plugin.signals import interrupt_on_sigterm
 from pytest_reseval.plugin.tally import status
 
@@ -102,12 +109,23 @@ def pytest_collection_modifyitems(
         check_items(session, config, items)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    config = session.config
+    if not session.items or not _is_active(config) or config.option.collectonly:
+        return
+    if run_of(config).settings.resume is not None:
+        from pytest_reseval.plugin.recall import recall
+
+        recall(session)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if "reseval_plan" in getattr(item, "fixturenames", ()):
+    if RECORD in item.stash or OPEN_TRIAL in item.stash:
         from pytest_reseval.plugin.verdicts import attach
 
         attach(item, call, report)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_reseval.plugin import options
 from pytest_reseval.plugin.run import run_of
 from pytest_reseval.plugin.tally import Tally
 
 if TYPE_CHECKING:
+    from pytest_reseval.outcomes import Outcome
     from pytest_reseval.records import Manifest, TrialRecord
     from pytest_reseval.reports.progress import Progress
 
@@ -27,6 +32,8 @@ class Controller:
         self._run = run_of(config)
         self._manifest: Manifest | None = None
         self._progress: Progress | None = None
+        self._on_file: Counter[Outcome] | None = None
+        self._unfiled: list[str] = []
         config.pluginmanager.register(self, "reseval-controller")
         if config.pluginmanager.hasplugin("xdist"):
             from pytest_reseval.plugin.xdist import Distribution, spread_evenly
@@ -38,22 +45,25 @@ class Controller:
         """Raise pytest.UsageError for an option that cannot be meant."""
         self._run.settings  # noqa: B018
         self._run.agent  # noqa: B018
+        self._run.resumed  # noqa: B018
 
     def begin(self) -> None:
         """Choose the engine, clear away what dead runs left, and start the manifest."""
         from pytest_reseval.admission import LedgerError
 
+        self._refuse_another_test()
+        with _records_written():
+            self._run.directory.ensure_room()
+            if self._run.resumed is not None:
+                self._on_file = Counter(record.outcome for record in self._run.directory.read())
         self._run.sweep()
         self._config.hook.pytest_reseval_prepare(engine=self._run.engine, config=self._config)
-        try:
-            self._run.harness.ledger.entries()
+        with _records_written():
+            try:
+                self._run.harness.ledger.entries()
+            except LedgerError as error:
+                raise pytest.UsageError(f"{error}; --reseval-ledger names another") from None
             self._begin_manifest()
-        except LedgerError as error:
-            raise pytest.UsageError(f"{error}; --reseval-ledger names another") from None
-        except OSError as error:
-            raise pytest.UsageError(
-                f"records cannot be written: {error}; --reseval-results names another folder"
-            ) from None
         self._begin_progress()
 
     @pytest.hookimpl(trylast=True)
@@ -72,15 +82,38 @@ class Controller:
             return []
         from pytest_reseval.reports.header import header
 
-        return header(self._manifest)
+        return header(self._manifest, self._on_file)
 
     def end(self, session: pytest.Session) -> None:
         """Fix the exit status and finish the manifest."""
         if self._progress is not None:
             self._progress.stop()
-        session.exitstatus = self.tally.exit_status(session.exitstatus)
-        if not self.tally.verdicts and self._manifest is None:
-            return
+        if self.tally.verdicts or self._manifest is not None:
+            self._file_the_rest()
+        session.exitstatus = self.tally.exit_status(session.exitstatus, bool(self._unfiled))
+
+    def _file_the_rest(self) -> None:
+        """Put on file what is missing there: a worker's disk may have been full, and no longer be.
+
+        What cannot be is told in the summary and on standard error, which nothing captures by now.
+        """
+        directory = self._run.directory
+        missing = self.records()
+        try:
+            missing = directory.missing(missing)
+            while missing:
+                directory.append(missing[0])
+                del missing[0]
+        except OSError as error:
+            self._unfiled += [f"{record.trial}: {error}" for record in missing]
+        try:
+            self._end_manifest()
+        except OSError as error:
+            self._unfiled.append(f"{directory.manifest}, as it is at the end: {error}")
+        for line in self._unfiled:
+            print(f"reseval: not on file: {line}", file=sys.__stderr__)
+
+    def _end_manifest(self) -> None:
         from pytest_reseval.plugin import manifest
 
         if self._manifest is None:
@@ -94,7 +127,7 @@ class Controller:
                 record.task: record.task_digest for record in self.records() if record.task_digest
             },
         )
-        self._run.directory.write_manifest(self._manifest)
+        self._write_manifest(self._manifest)
 
     def enrich_junit(self) -> None:
         """Add what pytest's JUnit file does not know, once it is written."""
@@ -103,7 +136,8 @@ class Controller:
             from pytest_reseval.reports.junit import enrich
 
             prefix = self._config.getoption("junitprefix", None)
-            enrich(Path(path), self.tally.verdicts, self._manifest, prefix)
+            manifest = self._manifest and self._continued(self._manifest)
+            enrich(Path(path), self.tally.verdicts, manifest, prefix)
 
     def summarize(self, reporter: pytest.TerminalReporter) -> None:
         """Write the three-way summary."""
@@ -120,6 +154,8 @@ class Controller:
             self.tally.selected,
             self._shown(self._run.directory.trials),
             reporter._tw.fullwidth,
+            recalled=self.tally.recalled,
+            unfiled=self._unfiled,
         ):
             reporter.write_line(line.text, **dict.fromkeys(line.markup, True))
 
@@ -133,7 +169,37 @@ class Controller:
         from pytest_reseval.plugin import manifest
 
         self._manifest = manifest.begin(self._run, manifest.workers_of(self._config))
-        self._run.directory.write_manifest(self._manifest)
+        self._write_manifest(self._manifest)
+
+    def _write_manifest(self, manifest: Manifest) -> None:
+        self._run.directory.write_manifest(self._continued(manifest))
+
+    def _continued(self, manifest: Manifest) -> Manifest:
+        from pytest_reseval.resume import continued
+
+        first = self._run.resumed
+        return manifest if first is None else continued(first, manifest)
+
+    def _refuse_another_test(self) -> None:
+        """Raise pytest.UsageError when the run to go on with was another test than this one."""
+        first = self._run.resumed
+        if first is None:
+            return
+        now = {
+            "the engine": (first.engine.name, self._run.engine.info.name),
+            "the agent": (first.agent, self._run.agent.name),
+        }
+        found = options.differences(first.options, options.shown(self._config)) + [
+            f"{what} was {before!r} and is now {after!r}"
+            for what, (before, after) in now.items()
+            if before != after
+        ]
+        if found:
+            raise pytest.UsageError(
+                f"--reseval-resume={self._run.settings.resume}: that run was another test: "
+                f"{'; '.join(found)}. Give the same as then, or begin a run of its own without "
+                "--reseval-resume"
+            )
 
     def _begin_progress(self) -> None:
         from pytest_reseval.admission import Ledger, default_directory
@@ -158,3 +224,18 @@ class Controller:
     def _shown(self, path: Path) -> Path:
         where = self._config.invocation_params.dir
         return path.relative_to(where) if path.is_relative_to(where) else path
+
+
+@contextmanager
+def _records_written() -> Iterator[None]:
+    """Raise pytest.UsageError for records that cannot be written or read."""
+    from pytest_reseval.records import UnreadableRecords
+
+    try:
+        yield
+    except UnreadableRecords as error:
+        raise pytest.UsageError(str(error)) from None
+    except OSError as error:
+        raise pytest.UsageError(
+            f"records cannot be written: {error}; --reseval-results names another folder"
+        ) from None

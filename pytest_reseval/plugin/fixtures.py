@@ -78,7 +78,8 @@ def sandbox(
     plan = _valid(reseval_plan)
     _skip_what_cannot_run(request, plan, needs_agent=False)
     with _mistakes_told():
-        trial = Trial(plan, run_of(request.config).harness, request.node.nodeid)
+        run, trial_id = run_of(request.config), request.node.nodeid
+        trial = Trial(plan, run.harness, trial_id, run.attempts_before(plan, trial_id))
     try:
         started = None
         try:
@@ -103,15 +104,18 @@ def reseval_record(
     request: pytest.FixtureRequest, reseval_plan: TrialPlan | TaskError
 ) -> TrialRecord:
     """The finished trial of a task's own item; an infra-error ends the item here, as an error."""
+    from pytest_reseval.attempts import run_to_verdict
     from pytest_reseval.plugin.run import run_of
     from pytest_reseval.plugin.verdicts import failure_text
-    from pytest_reseval.trial import run_task
 
     plan = _valid(reseval_plan)
     _skip_what_cannot_run(request, plan, needs_agent=True)
     with _mistakes_told():
-        harness = run_of(request.config).harness
-        record = request.node.stash[RECORD] = run_task(plan, harness, request.node.nodeid)
+        run, trial_id = run_of(request.config), request.node.nodeid
+        earlier = run.attempts_before(plan, trial_id)
+        record = request.node.stash[RECORD] = run_to_verdict(
+            plan, run.harness, trial_id, run.settings.infra_retries, earlier
+        )
     if record.outcome == "infra-error":
         pytest.fail(failure_text(record), pytrace=False)
     return record

@@ -5,14 +5,17 @@ Precedence: command line, then ini file, then the default of the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from pytest_reseval.resources import Headroom, QuantityError, parse_cores, parse_memory
+
+if TYPE_CHECKING:
+    from pytest_reseval.attempts import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,9 @@ class Settings:
     admission: Literal["guarantee", "limit", "off"]
     oom: Literal["infra-error", "failed"]
     timeout_scale: float
+    infra_retries: RetryPolicy
     results: Path | None
+    resume: Path | None
     progress: float
     tasks: tuple[str, ...]
     image: str | None
@@ -48,10 +53,18 @@ class _Option:
     help: str
     typed: bool = True
     """Whether it can be given on the command line; if not, in the ini file only."""
+    moves_scores: bool = True
+    """Whether it could move the score of a trial, rather than choose which are run or tell of them.
+    """
 
     @property
     def flag(self) -> str:
         return "--reseval-" + self.name.replace("_", "-")
+
+    @property
+    def shown_as(self) -> str:
+        """What the user writes to set it."""
+        return self.flag if self.typed else self.ini
 
     @property
     def ini(self) -> str:
@@ -95,6 +108,12 @@ def _optional_path(text: str) -> Path | None:
     return Path(text).expanduser().absolute() if text else None
 
 
+def _retries(text: str) -> RetryPolicy:
+    from pytest_reseval.attempts import RetryPolicy
+
+    return RetryPolicy.parse(text)
+
+
 def _lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
@@ -106,8 +125,15 @@ _OPTIONS = (
         "3x",
         "limit / guarantee of memory and CPU: one or more of 1x, 1.5x, 3x, uncapped …, "
         "separated by commas; every task is run under each",
+        moves_scores=False,
     ),
-    _Option("samples", _whole_number, "1", "independent repetitions of a task per headroom"),
+    _Option(
+        "samples",
+        _whole_number,
+        "1",
+        "independent repetitions of a task per headroom",
+        moves_scores=False,
+    ),
     _Option(
         "agent",
         str,
@@ -135,22 +161,41 @@ _OPTIONS = (
     ),
     _Option("timeout_scale", _positive, "1", "factor on the build, agent and verifier timeouts"),
     _Option(
+        "infra_retries",
+        _retries,
+        "0",
+        "how often a task that ended in an infra-error is tried again; never after oom-limit, "
+        "except when written as N,oom-limit",
+        moves_scores=False,
+    ),
+    _Option(
         "results",
         _optional_path,
         "",
         "folder for manifest.json and trials.jsonl (default: reseval-runs/TIME under the rootdir)",
+        moves_scores=False,
+    ),
+    _Option(
+        "resume",
+        _optional_path,
+        "",
+        "go on with the run whose records are in this folder: what passed or failed stands, the "
+        "rest is run",
+        moves_scores=False,
     ),
     _Option(
         "progress",
         _seconds,
         "30",
         "seconds between two lines on what is in flight and what waits for admission; 0: none",
+        moves_scores=False,
     ),
     _Option(
         "ledger",
         _optional_path,
         "",
         "folder of the host-wide admission ledger (default: one that all users share)",
+        moves_scores=False,
     ),
     _Option(
         "tasks",
@@ -159,6 +204,7 @@ _OPTIONS = (
         "task directories (glob patterns, one a line, from the rootdir) for tests that use the "
         "task fixture",
         typed=False,
+        moves_scores=False,
     ),
     _Option(
         "image",
@@ -210,18 +256,23 @@ def declare(parser: pytest.Parser) -> None:
 
 
 def any_given(config: pytest.Config, typed: object) -> bool:
-    """Whether this project uses the plugin: an option was typed, or the ini file names tasks.
+    """Whether this project uses the plugin: an option was typed, or the ini file says so.
 
-    ``typed`` is the namespace of the command line as far as it is known.
+    It does by naming tasks, or a run to go on with. ``typed`` is the namespace of the command line
+    as far as it is known.
     """
-    return bool(config.getini("reseval_tasks")) or any(
-        getattr(typed, option.ini, None) is not None for option in _OPTIONS
-    )
+    named = config.getini("reseval_tasks") or config.getini("reseval_resume")
+    return bool(named) or any(getattr(typed, option.ini, None) is not None for option in _OPTIONS)
 
 
 def resolve(config: pytest.Config) -> Settings:
     """The settings of this run. Raises pytest.UsageError naming option, value and mend."""
     values: dict[str, Any] = {option.name: _value(config, option) for option in _OPTIONS}
+    if values["resume"] and config.getoption("reseval_results", None):
+        raise pytest.UsageError(
+            "--reseval-results cannot stand beside --reseval-resume, which goes on in the folder "
+            "that it names; leave one of them out"
+        )
     typed = config.getoption("reseval_headroom", None) is not None
     return Settings(headroom_typed=typed, **values)
 
@@ -229,6 +280,22 @@ def resolve(config: pytest.Config) -> Settings:
 def shown(config: pytest.Config) -> dict[str, str]:
     """Every option with the text it holds, for the manifest."""
     return {option.name: _text(config, option)[0] for option in _OPTIONS}
+
+
+def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """A sentence for each option that could move a score and is not what it was.
+
+    Both are as ``shown`` tells them; an option that the earlier version did not know had its
+    default. ``engine`` is left out: what ``auto`` chose has to be compared.
+    """
+    found = []
+    for option in _OPTIONS:
+        if not option.moves_scores or option.name == "engine":
+            continue
+        before, after = then.get(option.name, option.default), now[option.name]
+        if before != after and option.parse(before) != option.parse(after):
+            found.append(f"{option.shown_as} was {before!r} and is now {after!r}")
+    return found
 
 
 def _text(config: pytest.Config, option: _Option) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from pytest_reseval.agents.base import Agent
     from pytest_reseval.engines.base import Engine
     from pytest_reseval.harness import Harness
-    from pytest_reseval.records import RunDirectory
+    from pytest_reseval.occupancy import Occupancy
+    from pytest_reseval.plans import TrialPlan
+    from pytest_reseval.records import Attempt, Manifest, RunDirectory, TrialRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,10 @@ class Identity:
 
     run: str
     directory: str
+    session: str
+    """What tells this pytest run from others that wrote, or go on with, the same run."""
+    under_way: bool = False
+    """Whether trials may have ended by the time that the worker starts."""
     engine: str | None = None
     """The engine that was chosen; None while nothing has needed one."""
     budget_memory: int = 0
@@ -42,6 +48,7 @@ class Run:
         workerinput = getattr(config, "workerinput", None)
         self.worker: str = workerinput["workerid"] if workerinput else "main"
         self._given = Identity(**workerinput["reseval"]) if workerinput else None
+        self._occupancy: Occupancy | None = None
 
     @property
     def is_controller(self) -> bool:
@@ -57,8 +64,10 @@ class Run:
     def _fresh(self) -> Identity:
         now = datetime.now(UTC)
         name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        if self.settings.resume is not None and self.resumed is not None:
+            return Identity(self.resumed.run, str(self.settings.resume), session=name)
         directory = self.settings.results or self.config.rootpath / "reseval-runs" / name
-        return Identity(run=name, directory=str(directory))
+        return Identity(run=name, directory=str(directory), session=name)
 
     def identity(self) -> Identity:
         """The run's name and folder, and the engine if one was chosen by now."""
@@ -66,24 +75,71 @@ class Run:
             return self._given
         if not self.has_engine:
             return self._fresh
-        return Identity(
-            self._fresh.run,
-            self._fresh.directory,
-            self.engine.info.name,
-            self.budget.memory,
-            self.budget.cores,
+        return replace(
+            self._fresh,
+            engine=self.engine.info.name,
+            budget_memory=self.budget.memory,
+            budget_cores=self.budget.cores,
         )
 
-    def to_worker(self) -> dict[str, object]:
+    def to_worker(self, under_way: bool) -> dict[str, object]:
         """The identity as xdist sends it to a worker."""
-        return asdict(self.identity())
+        return asdict(replace(self.identity(), under_way=under_way))
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether trials may have ended before this process began: it replaces a dead worker."""
+        return self._given is not None and self._given.under_way
+
+    @cached_property
+    def resumed(self) -> Manifest | None:
+        """What is on file of the run that this one goes on with; None for a run of its own.
+
+        Raises pytest.UsageError when there is none in the folder.
+        """
+        from pytest_reseval.records import RunDirectory, UnreadableRecords
+
+        folder = self.settings.resume
+        if folder is None:
+            return None
+        try:
+            return RunDirectory(folder).read_manifest()
+        except FileNotFoundError:
+            raise pytest.UsageError(
+                f"--reseval-resume={folder}: there is no manifest.json, so no run to go on with; "
+                "name the folder of a run, or leave the option out to begin one"
+            ) from None
+        except (OSError, UnreadableRecords) as error:
+            raise pytest.UsageError(f"--reseval-resume={folder}: {error}") from None
 
     @cached_property
     def directory(self) -> RunDirectory:
-        """Where records go."""
+        """Where records go, held by this session. Raises pytest.UsageError when others write it."""
+        from pytest_reseval.occupancy import Occupancy, Occupied
         from pytest_reseval.records import RunDirectory
 
-        return RunDirectory(Path(self.identity().directory))
+        identity = self.identity()
+        directory = RunDirectory(Path(identity.directory))
+        occupancy = Occupancy(directory.path, identity.session)
+        try:
+            if self.is_controller and self.resumed is not None:
+                occupancy.take_over(self._tell)
+                del self.resumed  # its last session may have ended while we waited
+            else:
+                occupancy.join(is_free=lambda: not directory.holds_a_run())
+        except Occupied as error:
+            occupancy.release()
+            raise pytest.UsageError(
+                f"{error}; --reseval-resume={directory.path} goes on with it once it has ended, "
+                "and --reseval-results names another folder"
+            ) from None
+        self._occupancy = occupancy
+        return directory
+
+    def _tell(self, text: str) -> None:
+        writer = self.config.get_terminal_writer()
+        writer.line(f"reseval: {text}")
+        writer.flush()
 
     @cached_property
     def chosen(self) -> tuple[Engine, str]:
@@ -166,8 +222,21 @@ class Run:
         with suppress(CannotRemove):
             sweep(LedgerJanitor(self.settings.ledger or default_directory()))
 
+    def attempts_before(self, plan: TrialPlan, trial: str) -> tuple[Attempt, ...]:
+        """What was tried of a trial in the run that this one goes on with."""
+        if self.settings.resume is None:
+            return ()
+        from pytest_reseval.resume import attempts_before
+
+        return attempts_before(plan, self._superseded.get(trial), self.directory.obituary(trial))
+
+    @cached_property
+    def _superseded(self) -> dict[str, TrialRecord]:
+        """By trial, the last record that was moved away; complete once trials are run."""
+        return {record.trial: record for record in self.directory.superseded()}
+
     def close(self) -> None:
-        """Let go of the engine, if one was used, and remove what workers that died left."""
+        """Let go of engine and folder, if they were used, and remove what dead workers left."""
         if self.has_engine:
             from pytest_reseval.engines.base import EngineError
 
@@ -175,6 +244,8 @@ class Run:
                 with suppress(EngineError):
                     self.sweep()
             self.engine.close()
+        if self._occupancy is not None:
+            self._occupancy.release()
 
 
 _RUN = pytest.StashKey[Run]()

@@ -40,6 +40,8 @@ class Tally:
         self.verdicts: list[Mapping[str, Any]] = []
         self.selected = 0
         """Items that were to be run."""
+        self.recalled = 0
+        """Verdicts that were on file before this run."""
         self._seen: set[str] = set()
         self._other_failures = 0
 
@@ -49,8 +51,13 @@ class Tally:
         verdict = carried(report)
         if verdict is not None:
             self.verdicts.append(verdict)
+            self.recalled += getattr(report, "reseval_recalled", False)
         if report.failed and (verdict is None or verdict["outcome"] != _INFRA_ERROR):
             self._other_failures += 1
+
+    def has_verdict(self, trial: str) -> bool:
+        """Whether a trial's verdict was reported."""
+        return any(verdict["trial"] == trial for verdict in self.verdicts)
 
     @property
     def without_verdict(self) -> int:
@@ -71,8 +78,14 @@ class Tally:
         """Items that were selected and never reported."""
         return max(0, self.selected - self.done)
 
-    def exit_status(self, native: int) -> int:
-        """pytest's own exit status, but INFRA_ONLY where infra-errors are all that went wrong."""
+    def exit_status(self, native: int, unfiled: bool = False) -> int:
+        """pytest's own exit status, but INFRA_ONLY where infra-errors are all that went wrong.
+
+        With records that are not on file nothing is well, and trying again would not mend it.
+        """
+        if unfiled and native == pytest.ExitCode.OK:
+            return pytest.ExitCode.TESTS_FAILED
         infra = any(verdict["outcome"] == _INFRA_ERROR for verdict in self.verdicts)
-        only_infra = infra and not self._other_failures and native == pytest.ExitCode.TESTS_FAILED
+        wrong = self._other_failures or unfiled
+        only_infra = infra and not wrong and native == pytest.ExitCode.TESTS_FAILED
         return INFRA_ONLY if only_infra else native

@@ -8,6 +8,9 @@ from pytest_reseval.outcomes import Outcome
 from pytest_reseval.plugin.fixtures import OPEN_TRIAL, RECORD
 from pytest_reseval.records import TrialRecord
 
+RECALLED = pytest.StashKey[bool]()
+"""On an item whose verdict was on file before this run."""
+
 
 def failure_text(record: TrialRecord) -> str:
     """What a person needs to see of a trial that did not pass."""
@@ -42,7 +45,17 @@ def attach(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
         return
     if report.failed or report.when == "call":
         mark(report, record)
+        report.reseval_recalled = RECALLED in item.stash  # type: ignore[attr-defined]
         item.user_properties.extend(report.user_properties)
+
+
+def retell(report: pytest.TestReport, record: TrialRecord) -> None:
+    """Make the report of a worker's death that of the trial it was running."""
+    passed = record.outcome is Outcome.PASSED
+    report.outcome = "passed" if passed else "failed"
+    report.when = "setup" if record.outcome is Outcome.INFRA_ERROR else "call"
+    report.longrepr = None if passed else failure_text(record)
+    mark(report, record)
 
 
 def mark(report: pytest.TestReport, record: TrialRecord) -> None:
@@ -53,6 +66,7 @@ def mark(report: pytest.TestReport, record: TrialRecord) -> None:
     figures = {
         "outcome": record.outcome,
         "cause": record.cause,
+        "attempts": len(record.earlier) + 1,
         "headroom": record.configuration,
         "memory_guarantee_bytes": resources.memory_guarantee,
         "memory_limit_bytes": resources.memory_limit,

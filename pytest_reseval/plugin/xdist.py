@@ -25,7 +25,8 @@ class Distribution:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker which run it belongs to."""
-        node.workerinput["reseval"] = self._run.to_worker()
+        under_way = self._tally.selected > 0
+        node.workerinput["reseval"] = self._run.to_worker(under_way)
         if node.gateway.spec.popen:
             self._workers.add(node.gateway._rinfo().pid)
 
@@ -57,18 +58,22 @@ class Distribution:
     def pytest_handlecrashitem(
         self, crashitem: str, report: pytest.TestReport, sched: object
     ) -> None:
-        """Call the trial that a dead worker was running what it is: an infra-error."""
-        from pytest_reseval.plugin.verdicts import failure_text, mark
+        """Tell of the trial that a dead worker was running.
 
-        worker = report.node.gateway.id if hasattr(report, "node") else None
-        obituary = self._run.directory.obituary(worker) if worker else None
-        if obituary is None or obituary.trial != crashitem:
+        It is an infra-error, unless its verdict is on file and only its report was lost.
+        """
+        from pytest_reseval.plugin.verdicts import retell
+
+        if self._tally.has_verdict(crashitem):
             return
-        self._run.directory.append(obituary)
-        self._run.directory.retract(obituary.worker)
-        report.when = "setup"
-        report.longrepr = failure_text(obituary)
-        mark(report, obituary)
+        directory = self._run.directory
+        record = directory.find(crashitem)
+        if record is None:
+            record = directory.obituary(crashitem)
+            if record is None:
+                return
+            directory.conclude(record)
+        retell(report, record)
 
 
 def spread_evenly(config: pytest.Config) -> None:

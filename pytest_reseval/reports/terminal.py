@@ -45,13 +45,22 @@ def summary(
     selected: int,
     trials_file: Path,
     width: int,
+    *,
+    recalled: int = 0,
+    unfiled: Sequence[str] = (),
 ) -> list[Line]:
     """Everything the summary says, for a terminal of ``width`` columns.
 
-    No line is wider, but those that name the file of records: a path is of use only as a whole.
+    No line is wider, but those that name files and trials: a name is of use only as a whole.
+    ``recalled`` counts verdicts of the run that this one went on with, ``unfiled`` names what could
+    not be written down.
     """
     lines = [Line(text) for text in _enforcement(records, manifest, width)]
     lines += [Line(""), *_outcomes(records)]
+    lines += _attempts(records, manifest)
+    if recalled:
+        text = f"from the earlier run: {recalled} of {len(records)} verdicts"
+        lines += [Line(""), Line(text)]
     lines += _causes(records, width)
     lines += _peaks(records, width)
     if without_verdict:
@@ -61,6 +70,8 @@ def summary(
         lines += [Line(""), Line(f"not run: {not_run} of {selected}", ("yellow", "bold"))]
     return [
         *(Line(_clipped(line.text, width), line.markup) for line in lines),
+        *([Line(""), Line("not on file", ("red", "bold"))] if unfiled else []),
+        *(Line(f"  {printable(one, keep='')}", ("red",)) for one in unfiled),
         Line(""),
         Line(f"records  {trials_file}"),
         Line(f"more     tail -n 1 {shlex.quote(str(trials_file))} | python -m json.tool"),
@@ -112,6 +123,21 @@ def _outcomes(records: Sequence[TrialRecord]) -> list[Line]:
     header = ["headroom", "trials", *Outcome, "score", "95%", "graded", "at most"]
     first, *rest = _table(header, rows, right=range(1, 9))
     return [Line(first, ("bold",)), *(Line(text) for text in rest)]
+
+
+def _attempts(records: Sequence[TrialRecord], manifest: Manifest | None) -> list[Line]:
+    """How often the first attempt was an infra-error: retries must not hide it."""
+    retried = [record for record in records if record.earlier]
+    retries_are_on = manifest is not None and manifest.options.get("infra_retries", "0") != "0"
+    if not (retries_are_on or retried):
+        return []
+    infra = sum(record.first_outcome is Outcome.INFRA_ERROR for record in records)
+    text = f"first attempts: {infra} of {len(records)} infra-errors ({infra / len(records):.0%})"
+    if retried:
+        ended = Counter(record.outcome for record in retried)
+        counts = ", ".join(f"{ended[outcome]} {outcome}" for outcome in Outcome if ended[outcome])
+        text += f"; tried again: {len(retried)}, of which {counts}"
+    return [Line(""), Line(text)]
 
 
 def _causes(records: Sequence[TrialRecord], width: int) -> list[Line]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pytest_reseval.cgroups.meter import Sample
 from pytest_reseval.outcomes import Cause, Evidence, Fault, Outcome
-from pytest_reseval.records import RunDirectory, TrialRecord
+from pytest_reseval.records import Attempt, RunDirectory, TrialRecord
 from pytest_reseval.resources import MIB
 from tests.unit.builders import ENFORCED, RESOURCES, make_manifest, make_phase, make_record
 
@@ -52,6 +52,26 @@ phases = st.builds(
     cpu_seconds=st.one_of(st.none(), figures),
     output_tail=texts,
 )
+evidences = st.builds(
+    Evidence,
+    st.just(RESOURCES),
+    st.sampled_from([None, ENFORCED, replace(ENFORCED, by="watchdog", memory_limit=None)]),
+    fault=st.one_of(st.none(), st.builds(Fault, st.sampled_from(Cause), texts)),
+    phases=st.lists(phases, max_size=3).map(tuple),
+    reward=st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)),
+    reward_problem=st.one_of(st.none(), texts),
+)
+attempts = st.builds(
+    Attempt,
+    outcome=st.sampled_from(Outcome),
+    cause=st.sampled_from(Cause),
+    message=texts,
+    evidence=evidences,
+    started=texts,
+    seconds=figures,
+    waited=figures,
+    stages=st.dictionaries(texts, figures, max_size=3),
+)
 records = st.builds(
     TrialRecord,
     trial=texts,
@@ -61,15 +81,7 @@ records = st.builds(
     outcome=st.sampled_from(Outcome),
     cause=st.sampled_from(Cause),
     message=texts,
-    evidence=st.builds(
-        Evidence,
-        st.just(RESOURCES),
-        st.sampled_from([None, ENFORCED, replace(ENFORCED, by="watchdog", memory_limit=None)]),
-        fault=st.one_of(st.none(), st.builds(Fault, st.sampled_from(Cause), texts)),
-        phases=st.lists(phases, max_size=3).map(tuple),
-        reward=st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)),
-        reward_problem=st.one_of(st.none(), texts),
-    ),
+    evidence=evidences,
     engine=texts,
     agent=texts,
     started=texts,
@@ -82,6 +94,8 @@ records = st.builds(
     task_digest=st.one_of(st.none(), texts),
     defaulted=st.lists(texts, max_size=2).map(tuple),
     ignored_keys=st.lists(texts, max_size=2).map(tuple),
+    earlier=st.lists(attempts, max_size=2).map(tuple),
+    unwritten=st.lists(texts, max_size=2).map(tuple),
     run=texts,
 )
 
@@ -160,7 +174,7 @@ def test_a_line_that_does_not_fit_on_the_disk_is_taken_back(
     real = os.write
     with monkeypatch.context() as full:
         full.setattr(os, "write", lambda fd, data: real(fd, data[: len(data) // 2]))
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(OSError, match="No space left"):
             directory.append(make_record("two"))
     directory.append(make_record("three"))
     assert [record.task for record in directory.read()] == ["one", "three"]
@@ -174,38 +188,38 @@ def test_the_peak_is_the_highest_of_all_phases() -> None:
 
 
 def test_an_obituary_stands_until_it_is_retracted(directory: RunDirectory) -> None:
-    first, second = (make_record(cause=Cause.WORKER_CRASH, worker=w) for w in ("gw0", "gw1"))
+    first, second = (make_record(task, Cause.WORKER_CRASH) for task in ("one", "two"))
     directory.announce(first)
     directory.announce(second)
-    directory.retract("gw1")
-    assert directory.obituary("gw0") == first
-    assert directory.obituary("gw1") is None
+    directory.retract(second.trial)
+    assert directory.obituary(first.trial) == first
+    assert directory.obituary(second.trial) is None
 
 
-def test_a_worker_that_announced_nothing_has_no_obituary(directory: RunDirectory) -> None:
-    assert directory.obituary("gw0") is None
-    directory.retract("gw0")
+def test_a_trial_that_was_not_announced_has_no_obituary(directory: RunDirectory) -> None:
+    assert directory.obituary("t") is None
+    directory.retract("t")
 
 
 def test_a_later_obituary_replaces_the_earlier(directory: RunDirectory) -> None:
-    directory.announce(make_record("one"))
-    directory.announce(make_record("two"))
-    obituary = directory.obituary("main")
+    directory.announce(make_record(message="one"))
+    directory.announce(make_record(message="two"))
+    obituary = directory.obituary(make_record().trial)
     assert obituary is not None
-    assert obituary.task == "two"
+    assert obituary.message == "two"
 
 
 def test_a_torn_obituary_is_none(directory: RunDirectory) -> None:
     directory.announce(make_record())
     (file,) = (directory.path / "in-flight").iterdir()
     file.write_bytes(file.read_bytes()[:50])
-    assert directory.obituary("main") is None
+    assert directory.obituary(make_record().trial) is None
 
 
 def test_the_series_is_a_table_in_seconds_since_the_trial_began(directory: RunDirectory) -> None:
     row = partial(Sample, cache=2, nonreclaimable=3, total=4, throttled_seconds=0.0, pids=5)
     samples = [row(time=100.0, anonymous=1, cpu_seconds=0.5), row(100.25, 7, cpu_seconds=0.75)]
-    directory.write_series("t", "series", 99.0, samples)
+    directory.attempt_files("t", 1).write_series("series", 99.0, samples)
     (file,) = directory.path.glob("trials/*/series.csv")
     with file.open(newline="") as lines:
         first, second = csv.DictReader(lines)
@@ -228,7 +242,7 @@ def test_the_series_is_a_table_in_seconds_since_the_trial_began(directory: RunDi
     ids=ascii,
 )
 def test_a_log_stays_in_the_folder_of_the_run(directory: RunDirectory, trial: str) -> None:
-    directory.write_log(trial, "agent", "said")
+    directory.attempt_files(trial, 1).write_log("agent", "said")
     (log,) = directory.path.rglob("*.log")
     assert log.parent.parent == directory.path / "trials"
     assert log.resolve().is_relative_to(directory.path.resolve())
@@ -238,13 +252,13 @@ def test_a_log_stays_in_the_folder_of_the_run(directory: RunDirectory, trial: st
 
 def test_trials_of_similar_names_have_folders_of_their_own(directory: RunDirectory) -> None:
     for trial in ("tasks/a/b::run", "tasks/a-b::run", "tasks/a b::run", "y" + "x" * 300, "x" * 300):
-        directory.write_log(trial, "agent", trial)
+        directory.attempt_files(trial, 1).write_log("agent", trial)
     assert len(list(directory.path.rglob("agent.log"))) == 5
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 def test_a_log_is_utf_8_whatever_was_printed(directory: RunDirectory, text: str) -> None:
-    directory.write_log("t", "agent", text)
+    directory.attempt_files("t", 1).write_log("agent", text)
     (log,) = directory.path.rglob("agent.log")
     log.read_bytes().decode("utf-8")
 

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_reseval.admission import Budget, Ledger
 from pytest_reseval.agents.base import AgentServiceError
+from pytest_reseval.attempts import RetryPolicy, run_to_verdict
 from pytest_reseval.cgroups.sampler import Sampler
 from pytest_reseval.engines.base import (
     EngineLost,
@@ -24,7 +25,7 @@ from pytest_reseval.outcomes import Cause, Outcome, PhaseFacts
 from pytest_reseval.records import TrialRecord
 from pytest_reseval.resources import GIB, MIB
 from pytest_reseval.tasks.model import Healthcheck
-from pytest_reseval.trial import Trial, run_task
+from pytest_reseval.trial import Trial
 from pytest_reseval.verification import REWARD_TEXT
 from tests.unit.builders import (
     DONE,
@@ -67,12 +68,12 @@ class World:
         """Run the trial, and see that nothing of it is left but its record."""
         task = make_task(self.folder / "unpack", **self.task)
         shared = self.shared(act)
-        record = run_task(make_plan(task), shared, TRIAL)
+        record = run_to_verdict(make_plan(task), shared, TRIAL, RetryPolicy())
         assert shared.ledger.entries() == []
         started = len(self.engine.requests) if self.engine.start_error is None else 0
         assert self.sandbox.closed == started
         assert list(shared.directory.read()) == [record]
-        assert shared.directory.obituary("main") is None
+        assert shared.directory.obituary(TRIAL) is None
         return record
 
 
@@ -259,23 +260,21 @@ def test_whatever_the_agent_raises_the_sandbox_and_the_promise_are_given_back(
 ) -> None:
     shared = world.shared(raises(error))
     with pytest.raises(type(error)):
-        run_task(make_plan(make_task(world.folder / "unpack")), shared, TRIAL)
+        run_to_verdict(make_plan(make_task(world.folder / "unpack")), shared, TRIAL, RetryPolicy())
     assert world.sandbox.closed == 1
     assert shared.ledger.entries() == []
     assert list(shared.directory.read()) == []
 
 
-@pytest.mark.parametrize("blocked", ["write_series", "write_log"])
-def test_a_full_disk_does_not_keep_the_sandbox_alive(
-    world: World, monkeypatch: pytest.MonkeyPatch, blocked: str
-) -> None:
-    def full(*arguments: object) -> None:
-        raise OSError(28, "No space left on device")
-
+def test_a_file_that_cannot_be_written_costs_no_verdict(world: World) -> None:
     shared = world.shared(lambda sandbox: DONE)
-    monkeypatch.setattr(shared.directory, blocked, full)
-    with pytest.raises(OSError, match="No space left"):
-        run_task(make_plan(make_task(world.folder / "unpack")), shared, TRIAL)
+    shared.directory.path.mkdir()
+    (shared.directory.path / "trials").write_text("in the way of folders")
+    record = run_to_verdict(
+        make_plan(make_task(world.folder / "unpack")), shared, TRIAL, RetryPolicy()
+    )
+    assert set(record.unwritten) == {"agent.log", "verifier.log", "series.csv"}
+    assert list(shared.directory.read()) == [record]
     assert world.sandbox.closed == 1
     assert shared.ledger.entries() == []
 
@@ -294,13 +293,13 @@ def test_while_it_runs_a_trial_is_in_the_ledger_and_announced(world: World) -> N
 
     def act(sandbox: Sandbox) -> ExecResult:
         seen.extend(shared.ledger.entries())
-        obituary = shared.directory.obituary("main")
+        obituary = shared.directory.obituary(TRIAL)
         assert obituary is not None
         assert (obituary.trial, obituary.cause) == (TRIAL, Cause.WORKER_CRASH)
         return DONE
 
     shared = world.shared(act)
-    run_task(make_plan(make_task(world.folder / "unpack")), shared, TRIAL)
+    run_to_verdict(make_plan(make_task(world.folder / "unpack")), shared, TRIAL, RetryPolicy())
     (entry,) = seen
     assert (entry.claim.label, entry.phase) == ("unpack[2x-s0]", "agent")
     assert entry.claim.memory == 128 * MIB
@@ -320,7 +319,7 @@ def test_timeouts_are_scaled_for_agent_and_verifier(world: World) -> None:
             return DONE
 
     shared = make_harness(world.folder, world.engine, Timed(), timeout_scale=0.5)
-    run_task(make_plan(make_task(world.folder / "unpack")), shared, TRIAL)
+    run_to_verdict(make_plan(make_task(world.folder / "unpack")), shared, TRIAL, RetryPolicy())
     assert seen == [30.0]
     assert world.sandbox.timeouts == [15.0, 15.0]
 
@@ -462,7 +461,9 @@ def test_neighbours_are_counted_at_start_and_end(world: World) -> None:
         return DONE
 
     shared = replace(shared, agent=Acting(act))
-    record = run_task(make_plan(make_task(world.folder / "unpack")), shared, TRIAL)
+    record = run_to_verdict(
+        make_plan(make_task(world.folder / "unpack")), shared, TRIAL, RetryPolicy()
+    )
     assert (record.neighbours_at_start, record.neighbours_at_end) == (1, 0)
 
 
@@ -472,7 +473,7 @@ def test_the_promise_is_kept_until_the_sandbox_is_gone(
     promised = []
     shared = world.shared(lambda sandbox: DONE)
     monkeypatch.setattr(world.sandbox, "close", lambda: promised.extend(shared.ledger.entries()))
-    run_task(make_plan(make_task(world.folder / "unpack")), shared, TRIAL)
+    run_to_verdict(make_plan(make_task(world.folder / "unpack")), shared, TRIAL, RetryPolicy())
     assert [entry.phase for entry in promised] == ["teardown"]
     assert shared.ledger.entries() == []
 
