@@ -178,8 +178,9 @@ class RunDirectory:
         return self.path / "manifest.json"
 
     def holds_a_run(self) -> bool:
-        """Whether a run was begun here."""
-        return self.trials.exists() or self.manifest.exists()
+        """Whether a trial was begun here: a run that was refused before is nothing to keep."""
+        ended = self.trials.exists() and self.trials.stat().st_size > 0
+        return ended or any((self.path / "in-flight").glob("*.json"))
 
     def append(self, record: TrialRecord) -> None:
         """Add one line and put it on disk before returning. Raises OSError."""

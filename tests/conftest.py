@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from tests.leftovers import Scope, adopting_orphans, assert_nothing_left, remove_images, snapshot
+from tests.leftovers import Scope, nothing_stays
 
 pytest_plugins = ["pytester"]
 
@@ -67,13 +66,7 @@ def nothing_left(
     folder, and Dockerfiles set the scope's ``build_label`` right after FROM.
     """
     owners: Path = tmp_path_factory.mktemp("owners")
-    scope = Scope(owners, pytester.path / "ledger", f"reseval-test={uuid.uuid4().hex}")
-    for name, value in scope.environment().items():
-        monkeypatch.setenv(name, value)
-    with adopting_orphans():
-        before = snapshot(scope)
+    with nothing_stays(owners, pytester.path / "ledger") as scope:
+        for name, value in scope.environment().items():
+            monkeypatch.setenv(name, value)
         yield scope
-        try:
-            assert_nothing_left(before, scope)
-        finally:
-            remove_images(scope)

@@ -14,6 +14,7 @@ import os
 import re
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -98,6 +99,19 @@ def assert_nothing_left(before: frozenset[Leftover], scope: Scope) -> None:
             told = "".join(f"\n  {one.kind} {one.name}" for one in sorted(left))
             raise AssertionError(f"left {SECONDS:g} s after the end:{told}")
         time.sleep(0.1)
+
+
+@contextmanager
+def nothing_stays(owners: Path, ledger: Path) -> Iterator[Scope]:
+    """At the end nothing may be left of the runs that were started within."""
+    scope = Scope(owners, ledger, f"reseval-test={uuid.uuid4().hex}")
+    with adopting_orphans():
+        before = snapshot(scope)
+        yield scope
+        try:
+            assert_nothing_left(before, scope)
+        finally:
+            remove_images(scope)
 
 
 def remove_images(scope: Scope) -> None:

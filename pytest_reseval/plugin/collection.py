@@ -23,6 +23,7 @@ from pytest_reseval.plans import (
     demand_of_task,
     plans,
 )
+from pytest_reseval.plugin.isolation import obey_conftests_around
 from pytest_reseval.plugin.run import run_of
 from pytest_reseval.plugin.verdicts import failure_text
 from pytest_reseval.records import TrialRecord
@@ -72,7 +73,10 @@ class TaskFile(pytest.Module):
 
 def collect_directory(path: Path, parent: pytest.Collector) -> TaskDirectory | None:
     """The collector for a directory if it is a task's."""
-    return TaskDirectory.from_parent(parent, path=path) if task_file_in(path) else None
+    if not task_file_in(path):
+        return None
+    obey_conftests_around(parent.config, path)
+    return TaskDirectory.from_parent(parent, path=path)
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:

@@ -72,6 +72,16 @@ def conftest_anchors(paths: Sequence[Path]) -> list[str]:
     return [str(anchor) for anchor in anchors] or [os.devnull]
 
 
+def obey_conftests_around(config: pytest.Config, task: Path) -> None:
+    """Let the conftests around a task directory have their hooks called for its items.
+
+    pytest knows which conftests belong to a directory once it has looked for one in it, which must
+    not happen here, and asks none where it has not looked. There is no public way to say so.
+    """
+    known = config.pluginmanager._dirpath2confmods
+    known[task] = list(config.pluginmanager._getconftestmodules(task.parent))
+
+
 def _starting_points(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path.parent

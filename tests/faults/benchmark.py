@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,34 @@ from typing import Any
 import msgspec
 
 from tests.faults.catalogue import Fault
+from tests.leftovers import Scope, nothing_stays
 
 INFRA_ONLY = 75
 
 
+@contextmanager
+def made(engine: str) -> Iterator[Benchmark]:
+    """An empty benchmark, of whose runs nothing may be left in the end.
+
+    Not below /tmp, which sandboxes of the host's own system never show.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="reseval-faults-", dir="/var/tmp"))
+    try:
+        owners = folder / "owners"
+        owners.mkdir()
+        with nothing_stays(owners, folder / "ledger") as scope:
+            yield Benchmark(folder, engine, scope)
+    finally:
+        shutil.rmtree(folder)
+
+
 @dataclass(frozen=True)
 class Benchmark:
-    """Tasks, records and ledger of their own below ``folder``, run on one engine."""
+    """Tasks and records of their own below ``folder``, run on one engine and watched."""
 
     folder: Path
     engine: str
+    scope: Scope
 
     @property
     def results(self) -> Path:
@@ -41,7 +61,7 @@ class Benchmark:
         for name, content in fault.files.items():
             path = task / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
+            path.write_text(content.replace("{label}", self.scope.build_label))
         (task / "instruction.md").write_text("Write 42 into /app/answer.\n")
         image = f'docker_image = "{fault.image}"\n' if fault.image else ""
         (task / "task.toml").write_text(
@@ -59,7 +79,7 @@ class Benchmark:
         return [
             *(sys.executable, "-m", "pytest", "tasks", "-p", "no:cacheprovider"),
             f"--reseval-engine={self.engine}",
-            f"--reseval-ledger={self.folder}/ledger",
+            f"--reseval-ledger={self.scope.ledger}",
             f"--reseval-{where}={self.results}",
             "--reseval-headroom=1x",
             *arguments,
@@ -72,7 +92,7 @@ class Benchmark:
             for name, value in os.environ.items()
             if not name.startswith(("PYTEST_", "RESEVAL_"))
         }
-        return {**kept, "COLUMNS": "120", **(more or {})}
+        return {**kept, "COLUMNS": "120", **self.scope.environment(), **(more or {})}
 
     def run(
         self, *arguments: str, env: Mapping[str, str] | None = None, resume: bool = False
@@ -112,7 +132,3 @@ class Benchmark:
         found = {line["task"]: line for line in lines}
         assert len(found) == len(lines), "a trial was recorded twice"
         return found
-
-    def remove(self) -> None:
-        """Remove everything."""
-        shutil.rmtree(self.folder)

@@ -14,6 +14,9 @@ ENGINES = ("docker", "local")
 HOG = "python3 -c 'b = bytearray(300 << 20)'"
 """More memory than any task here may have."""
 
+FROM = "FROM reseval-examples:1\nLABEL {label}\n"
+"""How Dockerfiles begin; the label tells whose build it was."""
+
 NO_IMAGES = {"local": "the engine has no images"}
 
 
@@ -169,7 +172,9 @@ CATALOGUE = (
         "image-build",
         (facts.fault("the build failed", "no-such-command"), facts.NO_PHASE),
         image=None,
-        files={"environment/Dockerfile": "FROM reseval-examples:1\nRUN no-such-command\n"},
+        files={
+            "environment/Dockerfile": "FROM reseval-examples:1\nLABEL {label}\nRUN no-such-command\n"
+        },
         elsewhere=NO_IMAGES,
     ),
     Fault(
@@ -179,7 +184,9 @@ CATALOGUE = (
         "image-build",
         (facts.fault("took longer than 3 s"), facts.NO_PHASE),
         image=None,
-        files={"environment/Dockerfile": "FROM reseval-examples:1\nRUN sleep 1000\n"},
+        files={
+            "environment/Dockerfile": "FROM reseval-examples:1\nLABEL {label}\nRUN sleep 1000\n"
+        },
         toml="build_timeout_sec = 3",
         elsewhere=NO_IMAGES,
     ),

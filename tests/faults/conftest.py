@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from pytest_reseval.engines.base import EngineUnavailable
 from tests.faults import table
-from tests.faults.benchmark import Benchmark
+from tests.faults.benchmark import Benchmark, made
 from tests.faults.facts import Fact, Record
 
 Observe = Callable[[str, Record, tuple[Fact, ...]], None]
@@ -49,10 +47,9 @@ def workers(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def benchmark(engine: str) -> Iterator[Benchmark]:
-    """An empty benchmark, not below /tmp: sandboxes of the host's own system never show that."""
-    made = Benchmark(Path(tempfile.mkdtemp(prefix="reseval-faults-", dir="/var/tmp")), engine)
-    yield made
-    made.remove()
+    """An empty benchmark, of whose runs nothing may be left after the test."""
+    with made(engine) as empty:
+        yield empty
 
 
 @pytest.fixture

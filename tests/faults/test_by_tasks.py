@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.faults.benchmark import Benchmark
+from tests.faults.benchmark import made
 from tests.faults.catalogue import CATALOGUE, Fault
 from tests.faults.conftest import Observe
 from tests.faults.facts import Record
 
 
 @pytest.fixture(scope="session")
-def verdicts(engine: str, workers: str) -> Iterator[dict[str, Record]]:
-    """What was recorded of all these faults in one run."""
-    folder = Path(tempfile.mkdtemp(prefix="reseval-faults-", dir="/var/tmp"))
-    benchmark = Benchmark(folder, engine)
-    for fault in CATALOGUE:
-        if engine not in fault.elsewhere:
-            benchmark.add(fault)
-    benchmark.run(workers, "-o", "reseval_pids_limit=256")
-    yield benchmark.records()
-    benchmark.remove()
+def verdicts(engine: str, workers: str) -> dict[str, Record]:
+    """What was recorded of all these faults in one run, of which nothing was left."""
+    with made(engine) as benchmark:
+        for fault in CATALOGUE:
+            if engine not in fault.elsewhere:
+                benchmark.add(fault)
+        benchmark.run(workers, "-o", "reseval_pids_limit=256")
+        return benchmark.records()
 
 
 @pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: fault.name)

@@ -13,6 +13,21 @@ def collected(result: pytest.RunResult) -> list[str]:
     return [line for line in result.outlines if "::" in line and " " not in line]
 
 
+def test_hooks_of_the_suites_conftest_see_its_tasks(
+    make_task: MakeTask, run: Run, pytester: pytest.Pytester
+) -> None:
+    make_task("good")
+    pytester.makeconftest(
+        """
+        def pytest_runtest_logreport(report):
+            print("the suite saw", report.nodeid, report.when)
+        """
+    )
+    for tasks in ("tasks", "tasks/good"):
+        result = run("-s", f"--reseval-results={pytester.path}/{tasks}-results", tasks=tasks)
+        result.stdout.fnmatch_lines(["*the suite saw tasks/good/task.toml::run*call*"])
+
+
 def test_a_task_is_one_item_for_each_headroom_and_sample(make_task: MakeTask, run: Run) -> None:
     make_task("unpack")
     result = run("--reseval-headroom=1x,uncapped", "--reseval-samples=2", "--collect-only", "-q")
@@ -59,7 +74,7 @@ def test_last_failed_runs_only_what_failed(make_task: MakeTask, run: Run) -> Non
     make_task("bad", solve="true")
     first = run("--cache-clear")
     first.assert_outcomes(passed=1, failed=1)
-    again = run("--lf")
+    again = run("--lf", "--reseval-results=again")
     again.assert_outcomes(failed=1)
 
 
@@ -178,7 +193,7 @@ def test_a_guarantee_beyond_the_machine_may_be_deselected(make_task: MakeTask, r
     make_task("good")
     make_task("huge", memory_mb=64 << 20)
     run("-k", "good").assert_outcomes(passed=1, deselected=1)
-    run("-k", "good", "-n2").assert_outcomes(passed=1)
+    run("-k", "good", "-n2", "--reseval-results=again").assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(
