@@ -12,8 +12,9 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,17 @@ class RunDirectory:
     def control_file(self, task_digest: str, configuration: str) -> Path:
         """Where a control of a task's verifier is kept for all trials of one configuration."""
         return self.path / "controls" / f"{task_digest[:16]}-{configuration}.json"
+
+    @contextmanager
+    def scratch(self, trial: str) -> Iterator[Path]:
+        """An empty directory while a trial needs one; what a kill leaves of it goes at the next."""
+        folder = self.path / "in-flight" / _file_name(trial)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700, parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def attempt_files(self, trial: str, attempt: int) -> AttemptFiles:
         """Where an attempt's own files go; of the first, into the folder of the trial."""

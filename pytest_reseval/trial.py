@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,17 +79,17 @@ class Trial:
     def verify(self) -> None:
         """Run the task's check where the agent worked, or in a sandbox of its own if it asks so."""
         assert self.plan.task is not None
-        with tempfile.TemporaryDirectory(prefix="reseval-artifacts-") as folder:
-            if self.plan.verifier is not None:
-                self._move_to_verifier(self.plan, Path(folder))
-            sandbox = self._provisions[-1].sandbox
-            assert sandbox is not None
-            with self.phase("verifier") as execution:
-                self._verification = verify(
-                    self.plan.task, sandbox, self.harness.scaled(self.plan.task.verifier_timeout)
-                )
-                execution.result = self._verification.result
-                self.reward = self._verification.reward
+        if self.plan.verifier is not None:
+            with self.harness.directory.scratch(self.id) as folder:
+                self._move_to_verifier(self.plan, folder)
+        sandbox = self._provisions[-1].sandbox
+        assert sandbox is not None
+        with self.phase("verifier") as execution:
+            self._verification = verify(
+                self.plan.task, sandbox, self.harness.scaled(self.plan.task.verifier_timeout)
+            )
+            execution.result = self._verification.result
+            self.reward = self._verification.reward
 
     def _move_to_verifier(self, plan: TrialPlan, folder: Path) -> None:
         """Take the artifacts, end the agent's sandbox, and put them into a new one."""

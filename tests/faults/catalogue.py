@@ -172,9 +172,7 @@ CATALOGUE = (
         "image-build",
         (facts.fault("the build failed", "no-such-command"), facts.NO_PHASE),
         image=None,
-        files={
-            "environment/Dockerfile": "FROM reseval-examples:1\nLABEL {label}\nRUN no-such-command\n"
-        },
+        files={"environment/Dockerfile": FROM + "RUN no-such-command\n"},
         elsewhere=NO_IMAGES,
     ),
     Fault(
@@ -184,9 +182,7 @@ CATALOGUE = (
         "image-build",
         (facts.fault("took longer than 3 s"), facts.NO_PHASE),
         image=None,
-        files={
-            "environment/Dockerfile": "FROM reseval-examples:1\nLABEL {label}\nRUN sleep 1000\n"
-        },
+        files={"environment/Dockerfile": FROM + "RUN sleep 1000\n"},
         toml="build_timeout_sec = 3",
         elsewhere=NO_IMAGES,
     ),

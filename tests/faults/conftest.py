@@ -7,13 +7,50 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pytest_reseval.engines.base import EngineUnavailable
-from tests.faults import table
+from tests.faults import by_hand, table
 from tests.faults.benchmark import Benchmark, made
+from tests.faults.catalogue import CATALOGUE
 from tests.faults.facts import Fact, Record
 
 Observe = Callable[[str, Record, tuple[Fact, ...]], None]
 
 WORKERS = ("-n0", "-n2")
+
+
+_seen: list[table.Seen] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-fault-table",
+        action="store_true",
+        help="write the table in docs/outcomes.md from what the fault suite saw",
+    )
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call" and report.passed:
+        _seen.extend(
+            table.load(str(text)) for name, text in report.user_properties if name == table.PROPERTY
+        )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hold the documentation to what was seen, once every fault was."""
+    if hasattr(session.config, "workerinput") or not _seen:
+        return
+    titles = {fault.name: fault.title for fault in CATALOGUE} | by_hand.TITLES
+    elsewhere = {fault.name: fault.elsewhere for fault in CATALOGUE} | by_hand.ELSEWHERE
+    try:
+        rendered = table.rendered(titles, elsewhere, _seen)
+    except ValueError as gap:
+        print(f"\nthe table of faults was not looked at: {gap}")
+        return
+    if session.config.getoption("--write-fault-table", default=False):
+        table.write(rendered)
+    elif rendered != table.written():
+        print(f"\n{table.DOCUMENT} says something else of faults; --write-fault-table mends it")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(

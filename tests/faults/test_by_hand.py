@@ -251,11 +251,10 @@ def test_somebody_else_removes_the_sandbox(
 # Processes of ours that end
 
 
+@pytest.mark.parametrize("workers", ["-n2"])
 def test_a_worker_is_killed(
     benchmark: Benchmark, workers: str, mark: str, observe: Observe
 ) -> None:
-    if workers == "-n0":
-        pytest.skip("without workers there is none to kill: see the row of the controller")
     benchmark.add(task("orphaned", solve=f"sleep {mark}"))
     benchmark.add(task("other"))
     process = benchmark.launch(workers)
