@@ -157,6 +157,7 @@ def test_one_that_was_pruned_is_replaced(
     maker, joiner = new_engine(), new_engine()
     name = maker.join_network(run)
     joiner.join_network(run, name)
+    assert name is not None
     api.remove_network(name)
     assert not reaches(begin(joiner), begin(joiner))
     [replacement] = names(api, run)
