@@ -254,6 +254,15 @@ class Engine(Protocol):
         ImagePullError. Safe to call from several processes at once.
         """
 
+    def join_network(self, run: str, name: str | None = None) -> str | None:
+        """Keep sandboxes from each other: from now on they start on a network made for that.
+
+        ``name`` is what this answered in another process of the run, and the network is that
+        process's to remove; without it one is made, and removed by ``close``. Answers the name, or
+        None where no such network can be had: sandboxes then start on the engine's default, and
+        ``info`` has a note that says so. Never raises.
+        """
+
     def start(self, request: SandboxRequest) -> Sandbox:
         """Create, start and read back one sandbox. Raises StartError or EngineLost."""
 

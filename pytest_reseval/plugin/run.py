@@ -38,6 +38,8 @@ class Identity:
     """The engine that was chosen; None while nothing has needed one."""
     budget_memory: int = 0
     budget_cores: float = 0.0
+    network: str | None = None
+    """The network on which the engine keeps the run's sandboxes apart; None if it has none."""
 
 
 class Run:
@@ -48,6 +50,7 @@ class Run:
         workerinput = getattr(config, "workerinput", None)
         self.worker: str = workerinput["workerid"] if workerinput else "main"
         self._given = Identity(**workerinput["reseval"]) if workerinput else None
+        self._network = self._given.network if self._given else None
         self._occupancy: Occupancy | None = None
 
     @property
@@ -80,6 +83,7 @@ class Run:
             engine=self.engine.info.name,
             budget_memory=self.budget.memory,
             budget_cores=self.budget.cores,
+            network=self._network,
         )
 
     def to_worker(self, under_way: bool) -> dict[str, object]:
@@ -189,6 +193,16 @@ class Run:
             )
         return cast("Agent", agent)
 
+    def _join_network(self) -> None:
+        """Have the engine keep this run's sandboxes from each other, as far as it can.
+
+        The network is the controller's, which outlives its workers; where the controller chose no
+        engine every process has one of its own.
+        """
+        decided = self._given is not None and self._given.engine is not None
+        if not decided or self._network is not None:
+            self._network = self.engine.join_network(self.identity().run, self._network)
+
     @cached_property
     def harness(self) -> Harness:
         """What this process's trials share."""
@@ -198,7 +212,7 @@ class Run:
         from pytest_reseval.harness import Harness
 
         settings = self.settings
-        return Harness(
+        harness = Harness(
             engine=self.engine,
             ledger=Ledger(settings.ledger or default_directory(), self.budget),
             agent=self.agent,
@@ -211,6 +225,8 @@ class Run:
             oom_policy=settings.oom,
             timeout_scale=settings.timeout_scale,
         )
+        self._join_network()
+        return harness
 
     def sweep(self) -> None:
         """Remove what dead processes left on the engine and in the ledger. Raises EngineError."""

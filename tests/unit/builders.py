@@ -325,6 +325,9 @@ class MemoryEngine:
             raise self.start_error
         return self.sandbox
 
+    def join_network(self, run: str, name: str | None = None) -> str | None:
+        return name
+
     def sweep(self) -> list[str]:
         return []
 

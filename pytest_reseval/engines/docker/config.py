@@ -33,11 +33,13 @@ def container_config(
     owner: Mapping[str, str],
     host_memory: int,
     bounds_storage: bool,
+    network: str | None = None,
 ) -> dict[str, object]:
     """The body of the create call (Docker Engine API, ContainerCreate).
 
-    ``host_memory`` is in bytes. No log driver: what is written to the first process's output would
-    fill the host's disk. The image's own health check is left to the task's.
+    ``host_memory`` is in bytes; ``network`` is the one to join, None the engine's default. No log
+    driver: what is written to the first process's output would fill the host's disk. The image's
+    own health check is left to the task's.
     """
     resources = request.resources
     host: dict[str, object] = {
@@ -61,6 +63,8 @@ def container_config(
         host["StorageOpt"] = {"size": str(resources.storage_limit)}
     if not request.network:
         host["NetworkMode"] = "none"
+    elif network is not None:
+        host["NetworkMode"] = network
     config: dict[str, object] = {
         "Image": request.image,
         "Entrypoint": list(idle.COMMAND),

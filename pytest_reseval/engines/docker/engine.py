@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
@@ -32,6 +32,7 @@ from pytest_reseval.engines.docker.client import (
 from pytest_reseval.engines.docker.config import container_config, container_name
 from pytest_reseval.engines.docker.disk import ContainerDisk
 from pytest_reseval.engines.docker.janitor import DockerJanitor
+from pytest_reseval.engines.docker.network import CannotSeparate, Networks, is_missing
 from pytest_reseval.engines.docker.processes import ProcessHandle
 from pytest_reseval.engines.docker.sandbox import DockerSandbox
 from pytest_reseval.janitor import sweep
@@ -72,6 +73,9 @@ class DockerEngine:
         self._bounds_storage = can_bound_storage(told, psutil.disk_partitions(all=True))
         self._owner = orphans.owner_labels(orphans.Place.here())
         self._started: set[str] = set()
+        self._networks = Networks(self._client, self._owner)
+        self._run = ""
+        self._network: str | None = None
         self.info = engine_info(told, version, bounds_storage=self._bounds_storage)
 
     def unsupported(self, task: Task) -> str | None:
@@ -90,11 +94,35 @@ class DockerEngine:
             return environment.image
         return images.build(self._client, name, environment, deadline)
 
+    def join_network(self, run: str, name: str | None = None) -> str | None:
+        """See ``Engine.join_network``."""
+        self._run, self._network = run, name
+        if name is None:
+            try:
+                self._network = self._networks.make(run)
+            except CannotSeparate as error:
+                note = f"sandboxes can reach each other: the run has no network of its own: {error}"
+                self.info = replace(self.info, notes=(*self.info.notes, note))
+        return self._network
+
     def start(self, request: SandboxRequest) -> DockerSandbox:
         """See ``Engine.start``.
 
         Keys of ``request.labels`` appear below ``org.pytest-reseval.``, beside those of the owner.
+        A network that somebody removed is replaced by one of this process's own.
         """
+        try:
+            return self._create_and_start(request)
+        except StartError as error:
+            if not is_missing(self._network, error.__cause__):
+                raise
+            try:
+                self._network = self._networks.make(self._run)
+            except CannotSeparate as cannot:
+                raise StartError(f"{error}; no other can be made: {cannot}") from cannot
+        return self._create_and_start(request)
+
+    def _create_and_start(self, request: SandboxRequest) -> DockerSandbox:
         container_id = self._create(request)
         try:
             return self._start(container_id, request)
@@ -112,6 +140,7 @@ class DockerEngine:
         if self._started:
             with suppress(APIError, EngineLost), engine_answers("removing the last sandboxes"):
                 self._remove_started()
+        self._networks.remove()
         self._client.close()
 
     def _remove_started(self) -> None:
@@ -130,6 +159,7 @@ class DockerEngine:
             owner=self._owner,
             host_memory=self.info.memory,
             bounds_storage=self._bounds_storage,
+            network=self._network,
         )
         try:
             with engine_answers("creating a sandbox"):

@@ -125,6 +125,9 @@ class LocalEngine:
     def prepare(self, name: str, environment: Environment, *, timeout: float | None) -> None:
         """Nothing: there are no images."""
 
+    def join_network(self, run: str, name: str | None = None) -> None:
+        """Nothing: sandboxes have the host's network, and a note says so."""
+
     def start(self, request: SandboxRequest) -> LocalSandbox:
         """Make one sandbox and read back what is enforced. Raises StartError."""
         try:

@@ -24,13 +24,18 @@ UNCAPPED = Resources(512 * MIB, None, 1.0, None, 100, storage_limit=10 * GIB)
 
 
 def _config(
-    resources: Resources = CAPPED, *, bounds_storage: bool = False, **request: Any
+    resources: Resources = CAPPED,
+    *,
+    bounds_storage: bool = False,
+    joined: str | None = None,
+    **request: Any,
 ) -> dict[str, Any]:
     return container_config(
         SandboxRequest("name", "image:1", resources, **request),
         owner={"org.pytest-reseval.owner-pid": "7"},
         host_memory=16 * GIB,
         bounds_storage=bounds_storage,
+        network=joined,
     )
 
 
@@ -65,6 +70,12 @@ def test_storage_is_bounded_only_where_the_driver_can() -> None:
 def test_network_is_off_only_when_asked() -> None:
     assert "NetworkMode" not in _config()["HostConfig"]
     assert _config(network=False)["HostConfig"]["NetworkMode"] == "none"
+
+
+def test_the_run_s_network_is_joined_by_those_that_have_one() -> None:
+    assert _config(joined="reseval-a-run")["HostConfig"]["NetworkMode"] == "reseval-a-run"
+    offline = _config(joined="reseval-a-run", network=False)
+    assert offline["HostConfig"]["NetworkMode"] == "none"
 
 
 def test_it_waits_for_its_owner_and_keeps_its_counters() -> None:
