@@ -416,7 +416,7 @@ unsolved = st.builds(
 )
 """An agent that tried honestly and did not solve the task, on hosts good and bad."""
 
-said = {
+said: dict[str, st.SearchStrategy[Any]] = {
     "exit_code": st.one_of(st.none(), st.integers(-64, 255)),
     "timed_out": st.booleans(),
     "seconds": st.floats(0, 1e6),
