@@ -137,7 +137,9 @@ limited = st.builds(
 )
 """What markers may say, contradictions among it."""
 
-headrooms = st.one_of(st.just(Headroom(None)), st.floats(1, 1000).map(Headroom))
+close = st.integers(0, 9).map(lambda billionths: 1 + billionths / 10**9)
+factors = st.one_of(st.floats(1, 1000), close)
+headrooms = st.one_of(st.just(Headroom(None)), factors.map(Headroom))
 sweeps = st.builds(
     Sweep,
     st.lists(headrooms, min_size=1, max_size=5, unique=True),

@@ -136,6 +136,7 @@ def test_whatever_is_given_is_a_number_of_cores_or_one_clear_error(value: Any) -
 @given(
     st.one_of(
         st.text(max_size=12),
+        st.decimals(0, 2000, places=3).map("{}x".format),
         st.from_regex(r"\s*-?[0-9]{0,400}\.?[0-9]{0,9}[xX]?\s*", fullmatch=True),
     )
 )
@@ -202,7 +203,8 @@ def test_unknown_headroom_is_refused_by_value(nonsense: str) -> None:
 
 
 factors = st.floats(min_value=1, max_value=1000)
-headrooms = st.one_of(st.just(Headroom(None)), factors.map(Headroom))
+close = st.integers(0, 9).map(lambda billionths: 1 + billionths / 10**9)
+headrooms = st.one_of(st.just(Headroom(None)), st.one_of(factors, close).map(Headroom))
 guarantees = st.integers(min_value=1, max_value=1024 * GIB)
 cores = st.floats(min_value=0.01, max_value=4096)
 
@@ -250,7 +252,10 @@ def test_uncapped_keeps_the_guarantee_and_has_no_limit() -> None:
     assert Headroom(None).cpu_limit(2.0) is None
 
 
-@given(guarantees, st.one_of(st.none(), guarantees), cores, st.one_of(st.none(), cores))
+small = st.one_of(st.integers(1, 2 * SMALLEST_LIMIT), guarantees)
+
+
+@given(small, st.one_of(st.none(), small), cores, st.one_of(st.none(), cores))
 def test_resources_are_refused_exactly_where_a_limit_cannot_hold(
     memory: int, memory_limit: int | None, cpus: float, cpu_limit: float | None
 ) -> None:
