@@ -252,9 +252,10 @@ def test_uncapped_keeps_the_guarantee_and_has_no_limit() -> None:
     assert Headroom(None).cpu_limit(2.0) is None
 
 
-small = st.one_of(st.integers(1, 2 * SMALLEST_LIMIT), guarantees)
+small = st.one_of(st.integers(1, SMALLEST_LIMIT // 2), st.integers(1, SMALLEST_LIMIT), guarantees)
 
 
+@settings(max_examples=300)
 @given(small, st.one_of(st.none(), small), cores, st.one_of(st.none(), cores))
 def test_resources_are_refused_exactly_where_a_limit_cannot_hold(
     memory: int, memory_limit: int | None, cpus: float, cpu_limit: float | None
