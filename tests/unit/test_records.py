@@ -66,7 +66,7 @@ def any_of(kind: Any, words: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
         return plain[kind]
     arguments = get_args(kind)
     match get_origin(kind):
-        case None if is_dataclass(kind):
+        case None if isinstance(kind, type) and is_dataclass(kind):
             hints = get_type_hints(kind)
             return st.builds(
                 kind, **{field.name: any_of(hints[field.name], words) for field in fields(kind)}
