@@ -139,6 +139,13 @@ class Evidence:
     """What a separate verifier was to get of the agent's sandbox and did not, with the reason."""
     control: Control | None = None
     """Whether the verifier works without the agent; None where nothing hangs on it."""
+    verifier_resources: Resources | None = None
+    """What a separate verifier's sandbox was given; None where it shared the agent's."""
+
+    def resources_in(self, phase: PhaseFacts) -> Resources:
+        """What the sandbox was given in which the phase ran."""
+        own = self.verifier_resources if phase.name == "verifier" else None
+        return own or self.resources
 
     def phase(self, name: PhaseName) -> PhaseFacts | None:
         """The facts of one phase; None when it was not reached."""
@@ -252,16 +259,15 @@ def _pids_exhausted(evidence: Evidence) -> Verdict | None:
             return _infra(
                 Cause.PIDS_LIMIT,
                 f"{phase.pids_max_events} forks were refused in the {phase.name} phase at the "
-                f"limit of {evidence.resources.pids_limit} processes",
+                f"limit of {evidence.resources_in(phase).pids_limit} processes",
             )
     return None
 
 
 def _disk_full(evidence: Evidence) -> Verdict | None:
-    bound = evidence.resources.storage_limit
     by_quota = evidence.enforced is not None and evidence.enforced.storage_by == "quota"
     for phase in evidence.phases:
-        held = phase.disk_peak
+        held, bound = phase.disk_peak, evidence.resources_in(phase).storage_limit
         if held is None:
             continue
         if held > bound:
@@ -289,14 +295,15 @@ def _verifier_unfit(evidence: Evidence) -> Verdict | None:
     if verifier is None:
         return None
     if verifier.oom_kill:
-        if not _reached_own_limit(verifier, evidence.resources):
-            return _infra(Cause.OOM_HOST, _host_ran_out(verifier, evidence.resources))
-        if _left_too_much(verifier, evidence.resources):
+        resources = evidence.resources_in(verifier)
+        if not _reached_own_limit(verifier, resources):
+            return _infra(Cause.OOM_HOST, _host_ran_out(verifier, resources))
+        if _left_too_much(verifier, resources):
             return None
         return _infra(
             Cause.VERIFIER_OOM,
             f"{_killer(evidence)} killed {_processes(verifier.oom_kill)} of the verifier at the "
-            f"limit of {format_memory(evidence.resources.memory_limit or 0)}",
+            f"limit of {format_memory(resources.memory_limit or 0)}",
         )
     return _verifier_incomplete(evidence, verifier)
 

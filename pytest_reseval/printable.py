@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST_SHOWN = 200
+
 
 def printable(text: str, keep: str = "\n\t") -> str:
     """The text with all that is neither printable nor in ``keep`` written as escapes.
@@ -15,3 +17,12 @@ def printable(text: str, keep: str = "\n\t") -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def shown(value: object) -> str:
+    """The value as Python writes it, in one line, cut where a reader would have stopped."""
+    try:
+        text = printable(repr(value), keep="")
+    except ValueError:  # more digits than sys.get_int_max_str_digits() allows
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

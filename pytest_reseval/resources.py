@@ -10,6 +10,8 @@ import math
 import re
 from dataclasses import dataclass
 
+from pytest_reseval.printable import shown
+
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
@@ -34,19 +36,21 @@ def parse_memory(value: str | int) -> int:
     Raises QuantityError for anything else, for zero, and for more than 1024 TiB.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise QuantityError(f"{value!r} is not an amount of memory; write it like '512MiB' or '2G'")
+        raise QuantityError(
+            f"{shown(value)} is not an amount of memory; write it like '512MiB' or '2G'"
+        )
     if isinstance(value, int):
         amount = value
     else:
         match = _MEMORY.fullmatch(value)
         if match is None:
             raise QuantityError(
-                f"{value!r} is not an amount of memory; write it like '512MiB' or '2G'"
+                f"{shown(value)} is not an amount of memory; write it like '512MiB' or '2G'"
             )
         exact = float(match[1]) * _UNITS[match[2].lower()]
         amount = round(exact) if exact <= _LARGEST_MEMORY else _LARGEST_MEMORY + 1
     if not 0 < amount <= _LARGEST_MEMORY:
-        raise QuantityError(f"{value!r} is not above zero and at most 1024 TiB")
+        raise QuantityError(f"{shown(value)} is not above zero and at most 1024 TiB")
     return amount
 
 
@@ -65,7 +69,7 @@ def parse_cores(value: str | float) -> float:
     except (TypeError, ValueError, OverflowError):
         cores = math.nan
     if not 0.01 <= cores <= _LARGEST_CORES:
-        raise QuantityError(f"{value!r} is not a number of cores between 0.01 and 4096")
+        raise QuantityError(f"{shown(value)} is not a number of cores between 0.01 and 4096")
     return cores
 
 
@@ -78,7 +82,7 @@ class Headroom:
     @property
     def label(self) -> str:
         """The form a user types and reads: ``3x``, ``1.5x``, ``uncapped``."""
-        return "uncapped" if self.factor is None else f"{self.factor:g}x"
+        return "uncapped" if self.factor is None else f"{self.factor!r}x".replace(".0x", "x")
 
     @classmethod
     def parse(cls, text: str) -> Headroom:
@@ -89,13 +93,13 @@ class Headroom:
         match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)x", word)
         if match is None:
             raise QuantityError(
-                f"unknown headroom {text!r}; write a factor like '1x' or '1.5x', or 'uncapped'"
+                f"unknown headroom {shown(text)}; write a factor like '1x' or '1.5x', or 'uncapped'"
             )
         factor = float(match[1])
         if not 1 <= factor <= 1000:
             raise QuantityError(
-                f"headroom {text!r} would put the limit below the guarantee or out of all reason; "
-                "write a factor from 1x to 1000x, or 'uncapped'"
+                f"headroom {shown(text)} would put the limit below the guarantee or out of all "
+                "reason; write a factor from 1x to 1000x, or 'uncapped'"
             )
         return cls(factor)
 

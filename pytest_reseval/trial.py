@@ -14,7 +14,7 @@ from pytest_reseval.admission import ClaimTooLarge
 from pytest_reseval.agents.base import AgentServiceError
 from pytest_reseval.artifacts import collect
 from pytest_reseval.control import controlled
-from pytest_reseval.engines.base import EngineError, Sandbox, SandboxLost
+from pytest_reseval.engines.base import EngineError, Sandbox, SandboxFileError, SandboxLost
 from pytest_reseval.harness import Harness
 from pytest_reseval.outcomes import (
     Cause,
@@ -105,7 +105,10 @@ class Trial:
         self._provisions.append(apart)
         sandbox = apart.start()
         for path, copy in found.items():
-            sandbox.put(copy, path)
+            try:
+                sandbox.put(copy, path)
+            except SandboxFileError as error:  # a file where the verifier's image has a directory
+                self._artifacts_missing += (printable(str(error)),)
 
     def control(self) -> None:
         """Where the verdict hangs on it, see whether the verifier works without the agent."""
@@ -157,6 +160,7 @@ class Trial:
             checks_reported=verification.checks_reported if verification else None,
             artifacts_missing=self._artifacts_missing,
             control=self._control,
+            verifier_resources=self.plan.verifier,
         )
 
     def _record(self, evidence: Evidence) -> TrialRecord:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+from pytest_reseval.printable import shown
 from pytest_reseval.resources import (
     MIB,
     SMALLEST_LIMIT,
@@ -236,14 +237,18 @@ def verifier_mode(document: Document, table: VerifierTable) -> str:
 
 
 def artifacts(document: Document, table: TaskTable) -> tuple[str, ...]:
-    """The absolute paths that a separate verifier gets a copy of."""
+    """The absolute paths, in their shortest form, that a separate verifier gets a copy of."""
     paths = [entry if isinstance(entry, str) else entry.source for entry in table.artifacts]
-    for path in paths:
-        if not path.startswith("/") or ".." in path.split("/") or "\0" in path or path == "/":
-            raise document.error(
-                "artifacts", mend=f"{path!r}: write absolute paths like '/app/answer.txt'"
-            )
-    return tuple(path.rstrip("/") for path in paths)
+    return tuple(_artifact(document, path) for path in paths)
+
+
+def _artifact(document: Document, path: str) -> str:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not path.startswith("/") or not parts or ".." in parts or "\0" in path:
+        raise document.error(
+            "artifacts", mend=f"{shown(path)}: write absolute paths like '/app/answer.txt'"
+        )
+    return "/" + "/".join(parts)
 
 
 def operating_system(

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from pytest_reseval.printable import printable
+from pytest_reseval.printable import printable, shown
 from pytest_reseval.tasks.digest import combined_digest, tree_digest
-
-_LONGEST_SHOWN = 200
 
 _REPORT = re.compile(r"/logs/verifier/[\w/-]+(?:\.[\w-]+)*?\.(?:json|xml)\b")
 _REWARD = "/logs/verifier/reward.json"
@@ -28,17 +26,8 @@ class TaskError(Exception):
         self.key = key
         self.value = value
         self.mend = mend
-        shown = "" if value is None else f" = {_shown(value)}"
-        super().__init__(printable(f"{file}: {key}{shown}: {mend}", keep=""))
-
-
-def _shown(value: object) -> str:
-    """The value as Python writes it, cut where a reader would have stopped."""
-    try:
-        text = repr(value)
-    except ValueError:  # more digits than sys.get_int_max_str_digits() allows
-        return "a number of thousands of digits"
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+        given = "" if value is None else f" = {shown(value)}"
+        super().__init__(printable(f"{file}: {key}{given}: {mend}", keep=""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,12 +71,17 @@ def rendered(
             if cell is None and reason is None:
                 raise ValueError(f"fault {fault!r} was not seen on {engine}")
             row.append(f"not there: {reason}" if cell is None else _shown(cell))
-        lines.append(f"| {title} | {' | '.join(row)} |")
+        lines.append(f"| {' | '.join(map(_escaped, (title, *row)))} |")
     return "\n".join(lines) + "\n"
 
 
 def _shown(cell: Cell) -> str:
-    return f"{cell.outcome}, `{cell.cause}`: {'; '.join(cell.evidence)}".replace("|", "\\|")
+    return f"{cell.outcome}, `{cell.cause}`: {'; '.join(cell.evidence)}"
+
+
+def _escaped(text: str) -> str:
+    """The text as the content of one cell: in one line, and without a pipe that would end it."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def written() -> str:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_reseval.journal import Journal, replace
 
@@ -32,6 +34,55 @@ def test_a_file_cut_at_any_byte_keeps_its_whole_lines_and_takes_more(
     assert journal.lines() == whole
     journal.append(b"next")
     assert journal.lines() == [*whole, b"next"]
+
+
+whole_lines = st.lists(
+    st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"\r")), max_size=3
+)
+events = st.lists(
+    st.one_of(
+        whole_lines,
+        st.integers(0, 40),
+        st.binary(max_size=12),
+        st.sampled_from(["move", "move a few", "look again"]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=50)
+@given(events)
+def test_whatever_is_appended_cut_off_torn_and_moved_the_whole_lines_are_there(
+    tmp_path_factory: pytest.TempPathFactory, events: list[list[bytes] | int | bytes | str]
+) -> None:
+    """Against a model: the bytes on file are the model's, and its whole lines are what is read."""
+    folder = tmp_path_factory.mktemp("journal")
+    journal, other = Journal(folder / "lines"), Journal(folder / "other")
+    content, moved = b"", set[bytes]()
+    for event in events:
+        match event:
+            case list():
+                journal.append(*event)
+                whole = content[: content.rfind(b"\n") + 1]
+                content = whole + b"".join(line + b"\n" for line in event)
+            case int() if journal.path.exists():
+                content = content[: max(0, len(content) - event)]
+                os.truncate(journal.path, len(content))
+            case bytes() if journal.path.exists():
+                content += event
+                with journal.path.open("ab") as torn:
+                    torn.write(event)
+            case "move" | "move a few":
+                chosen = {line for line in journal.lines() if event == "move" or len(line) % 2}
+                journal.move(chosen.__contains__, other)
+                lines = content.split(b"\n")[:-1]
+                moved |= chosen
+                if chosen:
+                    content = b"".join(line + b"\n" for line in lines if line not in chosen)
+            case _:
+                journal = Journal(journal.path)
+        assert journal.lines() == content.split(b"\n")[:-1]
+    assert set(other.lines()) == moved
 
 
 def test_a_write_that_fails_is_taken_back(

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_reseval.engines.base import Enforced
@@ -292,6 +292,59 @@ def test_uncapped_kills_come_from_the_host() -> None:
     assert classify(uncapped).cause is Cause.OOM_HOST
 
 
+ROOMY = replace(
+    RESOURCES,
+    memory_guarantee=4 * GUARANTEE,
+    memory_limit=8 * GUARANTEE,
+    pids_limit=500,
+    storage_limit=4 * GIB,
+)
+APART = replace(evidence(), verifier_resources=ROOMY)
+"""The verifier had a sandbox of its own, four times the agent's."""
+
+
+@pytest.mark.parametrize(
+    ("facts", "cause"),
+    [
+        ({"disk_peak": 2 * GIB}, Cause.WRONG),
+        ({"disk_peak": 4 * GIB + 1}, Cause.DISK_LIMIT),
+        ({"oom_kill": 1, "peak": 2 * GUARANTEE}, Cause.OOM_HOST),
+        ({"oom_kill": 1, "peak": 8 * GUARANTEE}, Cause.VERIFIER_OOM),
+        ({"oom_kill": 1, "peak": 8 * GUARANTEE, "residue": 3 * GUARANTEE}, Cause.VERIFIER_OOM),
+        ({"oom_kill": 1, "peak": 8 * GUARANTEE, "residue": 5 * GUARANTEE}, Cause.WRONG),
+    ],
+)
+def test_a_separate_verifier_is_judged_by_its_own_limits(
+    facts: dict[str, Any], cause: Cause
+) -> None:
+    agent, verifier = APART.phases
+    assert classify(replace(APART, phases=(agent, replace(verifier, **facts)))).cause is cause
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"oom_kill": 1, "peak": 8 * GUARANTEE}, "at the limit of 1 GiB"),
+        ({"pids_max_events": 1}, "at the limit of 500 processes"),
+        ({"disk_peak": 5 * GIB}, "its bound of 4 GiB"),
+    ],
+)
+def test_a_separate_verifier_s_limits_are_the_ones_told(facts: dict[str, Any], told: str) -> None:
+    agent, verifier = APART.phases
+    verdict = classify(replace(APART, phases=(agent, replace(verifier, **facts))))
+    assert told in verdict.message
+
+
+def test_the_agent_is_judged_by_its_own_limits_whatever_its_verifier_has() -> None:
+    agent, verifier = APART.phases
+    for facts, cause in (
+        ({"disk_peak": 2 * GIB}, Cause.DISK_LIMIT),
+        (KILLED_AT_LIMIT, Cause.OOM_LIMIT),
+    ):
+        worked = replace(agent, **facts)  # type: ignore[arg-type]
+        assert classify(replace(APART, phases=(worked, verifier))).cause is cause
+
+
 counts = st.one_of(st.none(), st.integers(min_value=0, max_value=3))
 sizes = st.one_of(st.none(), st.integers(min_value=0, max_value=1024 * MIB))
 phases = st.builds(
@@ -307,72 +360,151 @@ phases = st.builds(
     disk_peak=st.one_of(st.none(), st.integers(min_value=0, max_value=2 * GIB)),
     output_tail=st.text(max_size=20),
 )
+fractions = st.one_of(st.none(), st.floats(max_value=0.99), st.just(float("nan")))
 all_evidence = st.builds(
     Evidence,
     st.sampled_from([RESOURCES, replace(RESOURCES, memory_limit=None, cpu_limit=None)]),
-    st.none(),
-    fault=st.one_of(st.none(), st.builds(Fault, st.sampled_from(FAULTS), st.text(max_size=5))),
+    st.sampled_from([None, POLLED, QUOTA, replace(ENFORCED, by="watchdog")]),
+    fault=st.one_of(
+        st.none(),
+        st.builds(Fault, st.sampled_from([*FAULTS, Cause.AGENT_ERROR]), st.text(max_size=5)),
+    ),
     phases=st.lists(phases, max_size=2).map(tuple),
-    reward=st.one_of(st.none(), st.floats(allow_nan=False)),
+    reward=st.one_of(st.none(), st.floats()),
     reward_problem=st.one_of(st.none(), st.text(max_size=5)),
     checks_reported=st.one_of(st.none(), st.booleans()),
+    artifacts_missing=st.lists(st.text(max_size=5), max_size=2).map(tuple),
     control=st.sampled_from([None, WORKS, BROKEN_ANYWHERE]),
+    verifier_resources=st.sampled_from([None, ROOMY, replace(ROOMY, memory_limit=None)]),
 )
+policies = st.sampled_from(["infra-error", "failed"])
 
 
-@given(all_evidence, st.sampled_from(["infra-error", "failed"]))
+@settings(max_examples=150)
+@given(all_evidence, policies)
 def test_every_evidence_has_exactly_one_verdict(facts: Evidence, policy: OomPolicy) -> None:
     first, second = classify(facts, policy), classify(facts, policy)
     assert first == second
     assert (first.outcome is Outcome.PASSED) == (first.cause is Cause.SOLVED)
 
 
-@given(
-    all_evidence,
-    st.text(max_size=40),
-    st.one_of(st.none(), st.integers(0, 255)),
-)
-def test_what_an_agent_prints_or_exits_with_never_excuses_it(
-    facts: Evidence, output: str, exit_code: int | None
-) -> None:
-    forged = replace(
-        facts,
-        phases=tuple(
-            replace(one, output_tail=output, exit_code=exit_code) if one.name == "agent" else one
-            for one in facts.phases
-        ),
+def judged_phase(disk: int, kills: int) -> st.SearchStrategy[tuple[PhaseFacts, PhaseFacts]]:
+    """Facts of an agent's and a verifier's phase that no row excuses but for some bad luck."""
+    return st.tuples(
+        *(
+            st.builds(
+                phase,
+                st.just(name),
+                peak=sizes,
+                residue=sizes,
+                oom=counts,
+                oom_kill=st.integers(0, kills),
+                disk_peak=st.one_of(st.none(), st.integers(0, disk)),
+            )
+            for name in ("agent", "verifier")
+        )
     )
-    if classify(facts).outcome is Outcome.FAILED:
-        assert classify(forged).outcome is Outcome.FAILED
 
 
-@given(
-    all_evidence.filter(lambda facts: facts.control is None),
-    st.one_of(st.none(), st.floats(max_value=0.99)),
-    st.one_of(st.none(), st.booleans()),
-    st.booleans(),
+unsolved = st.builds(
+    replace,
+    all_evidence.filter(lambda facts: not facts.fault),
+    phases=st.one_of(judged_phase(GIB // 2, 0), judged_phase(2 * GIB, 1)),
+    reward=st.just(0.0),
+    checks_reported=st.just(True),
+    control=st.none(),
 )
-def test_what_an_agent_does_to_its_verifier_never_excuses_it_where_the_verifier_works(
-    facts: Evidence, reward: float | None, reported: bool | None, timed_out: bool
-) -> None:
-    """All that the verifier's sandbox can be made to say, against a control that says it works."""
-    forged = replace(
+"""An agent that tried honestly and did not solve the task, on hosts good and bad."""
+
+said: dict[str, st.SearchStrategy[Any]] = {
+    "exit_code": st.one_of(st.none(), st.integers(-64, 255)),
+    "timed_out": st.booleans(),
+    "seconds": st.floats(0, 1e6),
+    "output_tail": st.text(max_size=20),
+    "cache_saturated": st.booleans(),
+    "nonreclaimable_peak": sizes,
+    "cpu_seconds": st.floats(0, 1e6),
+    "throttled_seconds": st.floats(0, 1e6),
+    "throttled_periods": st.integers(0, 1000),
+    "memory_pressure_seconds": st.floats(0, 1e6),
+    "cpu_pressure_seconds": st.floats(0, 1e6),
+}
+"""Of a phase, what code in its sandbox decides: what it prints, how it ends, when, how busily."""
+
+COUNTED = {"name", "started", "peak", "peak_source", "residue"} | {
+    "oom",
+    "oom_kill",
+    "pids_max_events",
+    "disk_peak",
+}
+"""Of a phase, what the kernel or the harness counts, and what was truly consumed."""
+
+
+def test_every_fact_of_a_phase_is_either_said_inside_or_counted_outside() -> None:
+    assert {*said, *COUNTED} == set(PhaseFacts.__dataclass_fields__)
+    assert not said.keys() & COUNTED
+
+
+@st.composite
+def forged(draw: st.DrawFn, facts: Evidence) -> Evidence:
+    """The same trial, had the agent set all that it can without consuming anything."""
+    ended = draw(st.booleans())
+    phases = tuple(
+        replace(one, **{name: draw(value) for name, value in said.items()}) for one in facts.phases
+    )
+    reward = draw(fractions)
+    return replace(
         facts,
+        phases=phases[: draw(st.integers(1, 2))] if ended else phases,
+        fault=Fault(Cause.AGENT_ERROR, draw(st.text(max_size=5))) if ended else None,
         reward=reward,
-        reward_problem=None if reward is not None else "none",
-        checks_reported=reported,
-        phases=tuple(
-            replace(one, timed_out=timed_out) if one.name == "verifier" else one
-            for one in facts.phases
-        ),
+        reward_problem=draw(st.text(max_size=5)) if reward is None else None,
+        checks_reported=draw(st.booleans()),
+        artifacts_missing=draw(st.lists(st.text(max_size=5), max_size=2).map(tuple)),
     )
-    if needs_control(forged):
-        forged = replace(forged, control=WORKS)
-    if classify(replace(facts, reward=0.0, checks_reported=True)).outcome is Outcome.FAILED:
-        assert classify(forged).outcome is Outcome.FAILED
+
+
+@settings(max_examples=250)
+@given(st.data(), unsolved, policies)
+def test_nothing_that_an_agent_says_or_leaves_unsaid_excuses_it_where_the_verifier_works(
+    data: st.DataObject, facts: Evidence, policy: OomPolicy
+) -> None:
+    told = data.draw(forged(facts))
+    if needs_control(told):
+        told = replace(told, control=WORKS)
+    honest, dishonest = classify(facts, policy), classify(told, policy)
+    if honest.outcome is Outcome.FAILED:
+        assert dishonest.outcome is Outcome.FAILED
+    assert dishonest.outcome is not Outcome.PASSED
+
+
+charged = st.integers(0, 9 * GUARANTEE)
+
+
+@settings(max_examples=150)
+@given(charged, charged, st.sampled_from([None, ROOMY]), policies)
+def test_memory_that_an_agent_leaves_charged_never_excuses_it(
+    less: int, more: int, own: Resources | None, policy: OomPolicy
+) -> None:
+    def outcome(residue: int) -> Outcome:
+        killed = {"oom": 1, "oom_kill": 1, "residue": residue}
+        return classify(evidence(verifier=killed, verifier_resources=own), policy).outcome
+
+    if outcome(less) is Outcome.FAILED:
+        assert outcome(less + more) is Outcome.FAILED
 
 
 @given(all_evidence)
+def test_the_policy_moves_kills_at_the_limit_alone_and_never_a_cause(facts: Evidence) -> None:
+    lenient, strict = classify(facts), classify(facts, "failed")
+    assert lenient.cause is strict.cause
+    if lenient.outcome is not strict.outcome:
+        assert (lenient.outcome, strict.outcome) == (Outcome.INFRA_ERROR, Outcome.FAILED)
+        assert lenient.cause is Cause.OOM_LIMIT
+
+
+@settings(max_examples=200)
+@given(st.one_of(all_evidence, unsolved.flatmap(forged)))
 def test_a_control_is_asked_for_only_where_it_can_move_the_verdict(facts: Evidence) -> None:
     bare = replace(facts, control=None)
     told = {

@@ -3,22 +3,25 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import execnet
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_reseval.cgroups.meter import Sample
-from pytest_reseval.outcomes import Cause, Evidence, Fault, Outcome
-from pytest_reseval.records import Attempt, RunDirectory, TrialRecord
-from pytest_reseval.resources import MIB
-from tests.unit.builders import ENFORCED, RESOURCES, make_manifest, make_phase, make_record
+from pytest_reseval.outcomes import Cause
+from pytest_reseval.records import Attempt, Manifest, RunDirectory, TrialRecord
+from pytest_reseval.resources import MIB, Resources
+from tests.unit.builders import RESOURCES, make_manifest, make_phase, make_record
 
 HOSTILE = (
     "\x1b]0;owned\x07\x1b[2J",
@@ -36,77 +39,77 @@ def directory(tmp_path: Path) -> RunDirectory:
     return RunDirectory(tmp_path / "deep" / "run")
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-figures = st.floats(0, 1e9)
-sizes = st.one_of(st.none(), st.integers(0, 2**62))
-phases = st.builds(
-    make_phase,
-    st.sampled_from(["agent", "verifier", "test"]),
-    exit_code=st.one_of(st.none(), st.integers(0, 255)),
-    timed_out=st.booleans(),
-    peak=sizes,
-    peak_source=st.sampled_from(["kernel", "sampled"]),
-    residue=sizes,
-    oom=sizes,
-    oom_kill=sizes,
-    cpu_seconds=st.one_of(st.none(), figures),
-    output_tail=texts,
+texts = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    st.text(st.characters(categories=["Cc", "Cf", "Zl", "Zp"]), max_size=4),
 )
-evidences = st.builds(
-    Evidence,
-    st.just(RESOURCES),
-    st.sampled_from([None, ENFORCED, replace(ENFORCED, by="watchdog", memory_limit=None)]),
-    fault=st.one_of(st.none(), st.builds(Fault, st.sampled_from(Cause), texts)),
-    phases=st.lists(phases, max_size=3).map(tuple),
-    reward=st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)),
-    reward_problem=st.one_of(st.none(), texts),
+undecodable = st.one_of(st.text(max_size=8), st.sampled_from(HOSTILE))
+figures = st.one_of(
+    st.floats(0, allow_infinity=False),
+    st.sampled_from([5e-324, 1e-7, 1e22, 1.7976931348623157e308]),
 )
-attempts = st.builds(
-    Attempt,
-    outcome=st.sampled_from(Outcome),
-    cause=st.sampled_from(Cause),
-    message=texts,
-    evidence=evidences,
-    started=texts,
-    seconds=figures,
-    waited=figures,
-    stages=st.dictionaries(texts, figures, max_size=3),
-)
-records = st.builds(
-    TrialRecord,
-    trial=texts,
-    task=texts,
-    configuration=texts,
-    sample=st.integers(0, 10**6),
-    outcome=st.sampled_from(Outcome),
-    cause=st.sampled_from(Cause),
-    message=texts,
-    evidence=evidences,
-    engine=texts,
-    agent=texts,
-    started=texts,
-    seconds=figures,
-    waited=figures,
-    stages=st.dictionaries(texts, figures, max_size=3),
-    neighbours_at_start=st.integers(0, 100),
-    neighbours_at_end=st.integers(0, 100),
-    worker=texts,
-    task_digest=st.one_of(st.none(), texts),
-    defaulted=st.lists(texts, max_size=2).map(tuple),
-    ignored_keys=st.lists(texts, max_size=2).map(tuple),
-    earlier=st.lists(attempts, max_size=2).map(tuple),
-    unwritten=st.lists(texts, max_size=2).map(tuple),
-    run=texts,
-)
+amounts = st.integers(0, 2**63 - 1)
 
 
+def any_of(kind: Any, words: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    """Any value of a field's type; what is added to the records is covered without being named."""
+    plain: dict[Any, st.SearchStrategy[Any]] = {
+        str: words,
+        float: figures,
+        int: amounts,
+        bool: st.booleans(),
+        type(None): st.none(),
+        Any: st.one_of(st.none(), words, amounts, figures),
+        Resources: st.sampled_from([RESOURCES, replace(RESOURCES, memory_limit=None)]),
+    }
+    if kind in plain:
+        return plain[kind]
+    arguments = get_args(kind)
+    match get_origin(kind):
+        case None if isinstance(kind, type) and is_dataclass(kind):
+            hints = get_type_hints(kind)
+            return st.builds(
+                kind, **{field.name: any_of(hints[field.name], words) for field in fields(kind)}
+            )
+        case None:
+            return st.sampled_from(list(kind))
+        case origin if origin is Literal:
+            return st.sampled_from(arguments)
+        case origin if origin is tuple:
+            return st.lists(any_of(arguments[0], words), max_size=2).map(tuple)
+        case origin if origin is Mapping:
+            return st.dictionaries(texts, any_of(arguments[1], words), max_size=2)
+        case _:
+            return st.one_of(*(any_of(argument, words) for argument in arguments))
+
+
+records: st.SearchStrategy[TrialRecord] = any_of(TrialRecord, texts)
+manifests: st.SearchStrategy[Manifest] = any_of(Manifest, texts)
+
+
+def as_said(value: Any) -> Any:
+    """The value as JSON has it, with a question mark for all that is no text in UTF-8."""
+    match value:
+        case str():
+            return value.encode(errors="replace").decode()
+        case dict():
+            return {as_said(key): as_said(entry) for key, entry in value.items()}
+        case list() | tuple():
+            return [as_said(entry) for entry in value]
+        case _:
+            return value
+
+
+@settings(max_examples=50)
 @given(records)
 def test_a_record_survives_the_way_through_builtins(record: TrialRecord) -> None:
     plain = record.builtins()
     assert TrialRecord.from_builtins(plain) == record
     assert TrialRecord.from_builtins(json.loads(json.dumps(plain))) == record
+    assert TrialRecord.from_builtins(execnet.loads(execnet.dumps(plain))) == record
 
 
+@settings(max_examples=25)
 @given(st.lists(records, max_size=4))
 def test_what_was_appended_is_read_in_order(
     tmp_path_factory: pytest.TempPathFactory, written: list[TrialRecord]
@@ -115,6 +118,61 @@ def test_what_was_appended_is_read_in_order(
     for record in written:
         directory.append(record)
     assert list(directory.read()) == written
+    assert directory.missing(written) == []
+
+
+@settings(max_examples=25)
+@given(any_of(TrialRecord, undecodable), records)
+def test_a_record_of_anything_is_one_line_that_is_read_back_as_far_as_it_can_be_said(
+    tmp_path_factory: pytest.TempPathFactory, hostile: TrialRecord, next_one: TrialRecord
+) -> None:
+    directory = RunDirectory(tmp_path_factory.mktemp("run"))
+    directory.append(hostile)
+    directory.append(next_one)
+    first, second = directory.trials.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    assert json.loads(first) == as_said(hostile.builtins())
+    assert json.loads(second) == as_said(next_one.builtins())
+    found, next_found = directory.read()
+    assert as_said(found.builtins()) == as_said(hostile.builtins())
+    assert next_found == next_one
+
+
+@settings(max_examples=25)
+@given(any_of(TrialRecord, undecodable))
+def test_an_obituary_of_anything_is_found_by_its_trial(
+    tmp_path_factory: pytest.TempPathFactory, obituary: TrialRecord
+) -> None:
+    directory = RunDirectory(tmp_path_factory.mktemp("run"))
+    directory.announce(obituary)
+    found = directory.obituary(obituary.trial)
+    assert found is not None
+    assert as_said(found.builtins()) == as_said(obituary.builtins())
+    directory.retract(obituary.trial)
+    assert directory.obituary(obituary.trial) is None
+
+
+@settings(max_examples=25)
+@given(manifests, any_of(Manifest, undecodable))
+def test_a_manifest_is_read_as_it_was_written_as_far_as_it_can_be_said(
+    tmp_path_factory: pytest.TempPathFactory, manifest: Manifest, hostile: Manifest
+) -> None:
+    directory = RunDirectory(tmp_path_factory.mktemp("run"))
+    directory.write_manifest(hostile)
+    found = msgspec.to_builtins(directory.read_manifest())
+    assert as_said(found) == as_said(msgspec.to_builtins(hostile))
+    directory.write_manifest(manifest)
+    assert directory.read_manifest() == manifest
+
+
+@settings(max_examples=25)
+@given(records)
+def test_an_attempt_is_what_its_record_said_of_it(record: TrialRecord) -> None:
+    later = replace(record, earlier=(*record.earlier, record.attempt))
+    kept = TrialRecord.from_builtins(json.loads(json.dumps(later.builtins()))).earlier[-1]
+    assert kept == record.attempt
+    assert all(
+        getattr(kept, field.name) == getattr(record, field.name) for field in fields(Attempt)
+    )
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)

@@ -17,6 +17,7 @@ from pytest_reseval.engines.base import (
     ImageBuildError,
     ImagePullError,
     Sandbox,
+    SandboxFileError,
     SandboxLost,
     StartError,
 )
@@ -24,13 +25,14 @@ from pytest_reseval.harness import Harness
 from pytest_reseval.outcomes import Cause, Outcome, PhaseFacts
 from pytest_reseval.records import TrialRecord
 from pytest_reseval.resources import GIB, MIB
-from pytest_reseval.tasks.model import Healthcheck
-from pytest_reseval.trial import Trial
+from pytest_reseval.tasks.model import Healthcheck, VerifierEnvironment
+from pytest_reseval.trial import Trial, run_task
 from pytest_reseval.verification import REWARD_TEXT
 from tests.unit.builders import (
     DONE,
     ENFORCED,
     ENVIRONMENT,
+    RESOURCES,
     Acting,
     MemoryEngine,
     MemoryMeter,
@@ -539,3 +541,24 @@ def test_a_task_that_was_solved_stays_solved_whatever_it_holds_at_its_end(world:
     record = world.run()
     assert record.outcome is Outcome.PASSED
     assert phase_of(record, "verifier").disk_peak == 2 * GIB
+
+
+def test_an_artifact_that_finds_no_place_at_the_verifier_is_missing_and_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent left a directory where the verifier's image has a file, or the reverse."""
+    world.sandbox.files["/app/answer"] = b"42"
+
+    def put(source: Path, target: str) -> None:
+        if target == "/app/answer":
+            raise SandboxFileError("/app/answer\x1b: a directory is in the way")
+
+    monkeypatch.setattr(world.sandbox, "put", put)
+    own = VerifierEnvironment(ENVIRONMENT, None, None, None)
+    task = make_task(world.folder / "unpack", verifier_environment=own, artifacts=("/app/answer",))
+    roomy = replace(RESOURCES, storage_limit=2 * RESOURCES.storage_limit)
+    shared = world.shared(lambda sandbox: DONE)
+    record = run_task(replace(make_plan(task), verifier=roomy), shared, TRIAL)
+    assert record.cause is Cause.WRONG
+    assert record.evidence.artifacts_missing == ("/app/answer\\x1b: a directory is in the way",)
+    assert record.evidence.verifier_resources == roomy
