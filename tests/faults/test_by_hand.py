@@ -546,7 +546,7 @@ def test_what_is_hidden_while_the_agent_works(
     benchmark.add(task("curious", files={"tests/secret": "the-hidden-answer\n"}))
     seek = (
         "if [ -e /tests ] || [ -e /solution ] || grep -rqs the-hidden-answer /app /logs /tmp "
-        f"/var/tmp /root /home /srv; then exit 7; fi; {SOLVE}"
+        f"{benchmark.folder}; then exit 7; fi; {SOLVE}"
     )
     assert benchmark.run(workers, f"--reseval-agent=cmd:{seek}").returncode == 0
     record = benchmark.records()["curious"]
