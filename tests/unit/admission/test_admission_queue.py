@@ -209,6 +209,7 @@ OPERATIONS = st.lists(
             st.sampled_from(["look", "look", "look", "leave", "give up", "die", "bury"]),
             st.integers(0, 50),
         ),
+        st.tuples(st.just("squeeze by"), st.integers(0, 1)),
     ),
     max_size=120,
 )
@@ -220,6 +221,9 @@ def test_never_above_budget_no_starvation_and_everyone_starts_in_the_end(
     operations: list[tuple[str, int] | tuple[str, int, int, Budget]], order: random.Random
 ) -> None:
     host = Host(order)
+    host.arrive(5, 0, BUDGETS[0])
+    assert host.look(host.waiting[0])
+    host.arrive(10, 0, BUDGETS[0])
     for operation in operations:
         everyone = host.waiting + host.admitted
         match operation:
@@ -227,6 +231,9 @@ def test_never_above_budget_no_starvation_and_everyone_starts_in_the_end(
                 host.arrive(memory, tenths / 10, budget)
             case ("record", memory, tenths, budget):
                 host.record(memory, tenths / 10, budget)
+            case ("squeeze by", memory):
+                host.arrive(memory, 0, BUDGETS[0])
+                host.look(host.waiting[-1])
             case ("look", index) if host.waiting:
                 host.look(host.waiting[index % len(host.waiting)])
             case ("give up", index) if host.waiting:

@@ -106,6 +106,7 @@ odd_literals = st.one_of(
             "1e999",
             "0x" + "f" * 5000,
             "1" + "0" * 400,
+            "9" * 5000,
             "'${NOT_SET}'",
             "'${TOKEN:-5}'",
             '"\\u0000"',
@@ -309,7 +310,7 @@ def test_a_real_spec_with_one_odd_value_and_flipped_bytes(
 @given(
     paths=st.lists(
         st.one_of(
-            st.text(st.sampled_from("/.a"), max_size=6).map("/{}".format),
+            st.text(st.sampled_from("/.a\0"), max_size=6).map("/{}".format),
             st.text(st.characters(exclude_categories=["Cs"]), max_size=300),
         ),
         max_size=2,
@@ -447,4 +448,6 @@ def test_a_tree_with_anything_in_anything_s_place(
         is_clear(error, file)
     else:
         is_sane(task)
+        links = [path for path in directory.rglob("*") if path.is_symlink()]
+        assert all(link.resolve().is_relative_to(directory.resolve()) for link in links)
         assert task.report is None or task.report.startswith("/logs/verifier/")
