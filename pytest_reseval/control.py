@@ -11,13 +11,15 @@ import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from pytest_reseval.admission import ClaimTooLarge
-from pytest_reseval.engines.base import EngineError
+from pytest_reseval.agents.oracle import Oracle
+from pytest_reseval.engines.base import EngineError, SandboxFileError
 from pytest_reseval.harness import Harness
 from pytest_reseval.outcomes import Control
 from pytest_reseval.plans import TrialPlan, verifier_plan
@@ -55,16 +57,34 @@ def controlled(plan: TrialPlan, harness: Harness, trial_id: str) -> Control | No
 
 
 def _run(plan: TrialPlan, harness: Harness, trial_id: str) -> Control | None:
+    """Run the check where nobody has been; if that comes to nothing, after the reference solution.
+
+    A check may need something to check: that it stumbles over an untouched sandbox excuses nobody
+    as long as it works for the reference solution.
+    """
+    assert plan.task is not None
+    untouched = _verified(plan, harness, trial_id, solved=False)
+    if untouched is None or untouched.ran or plan.task.solution is None or plan.verifier:
+        return untouched
+    solved = _verified(plan, harness, trial_id, solved=True)
+    if solved is None:
+        return untouched
+    return replace(solved, detail=f"{untouched.detail}; after the solution, {solved.detail}")
+
+
+def _verified(plan: TrialPlan, harness: Harness, trial_id: str, *, solved: bool) -> Control | None:
     assert plan.task is not None
     where = plan if plan.verifier is None else verifier_plan(plan)
     started, began = datetime.now(UTC), time.monotonic()
     provision = Provision(where, harness, trial_id, began, None, "control")
     try:
         sandbox = provision.start()
+        if solved:
+            Oracle().solve(plan.task, sandbox, harness.scaled(plan.task.agent_timeout))
         with provision.phase("verifier") as execution:
             found = verify(plan.task, sandbox, harness.scaled(plan.task.verifier_timeout))
             execution.result = found.result
-    except (EngineError, ClaimTooLarge):
+    except (EngineError, ClaimTooLarge, SandboxFileError):
         return None
     finally:
         with suppress(EngineError):  # what cannot be removed now is the next sweep's

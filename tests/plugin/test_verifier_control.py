@@ -91,6 +91,17 @@ def test_an_agent_that_breaks_the_tools_on_purpose_is_not_excused(
     assert "pristine" in line["message"]
 
 
+def test_a_check_that_needs_something_to_check_excuses_no_idler(
+    make_task: MakeTask, run: Run, records: Records
+) -> None:
+    """On an untouched sandbox it writes nothing, as a check that cannot import the answer does."""
+    make_task("needy", check=f"[ -e /app/answer ] || exit 2; {CHECK}")
+    assert run("--reseval-agent=nop").ret == pytest.ExitCode.TESTS_FAILED
+    assert cause_of(records, "needy") == ("failed", "wrong")
+    (line,) = records().values()
+    assert line["evidence"]["control"]["detail"].endswith("after the solution, it wrote reward 1")
+
+
 def test_a_wrong_answer_with_a_report_needs_no_control(
     make_task: MakeTask, run: Run, records: Records, tools: ToolServer
 ) -> None:
