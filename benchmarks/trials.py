@@ -49,6 +49,7 @@ def harness(engine_name: str, folder: Path) -> Iterator[Harness]:
     """The harness of one process, as a pytest run makes it; records and ledger in ``folder``."""
     engine, _ = choose(engine_name)
     try:
+        engine.join_network("benchmark")
         yield Harness(
             engine=engine,
             ledger=Ledger(folder / "ledger", budget_of(engine.info, 512 * MIB)),
