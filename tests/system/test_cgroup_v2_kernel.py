@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pytest_reseval.cgroups.control import Cgroup, CgroupError, Home, find_home
+from pytest_reseval.cgroups.control import LEAF, Cgroup, CgroupError, Home, find_home
 from pytest_reseval.cgroups.kernel import flat_keyed
 from pytest_reseval.cgroups.locate import host_version
 from pytest_reseval.cgroups.meter import Meter
@@ -214,58 +214,38 @@ class TestKills:
             assert bystander.wait() == -signal.SIGKILL
         counters = meter.counters()
         assert known(counters.oom) >= 1
-        assert counters.oom_kill == 3, "every process that was killed is counted"
+        assert counters.oom_kill in (3, 4), "each is counted, and the first victim again"
+        assert tight.memory_events()["oom_group_kill"] == 1
 
 
 def test_limits_outlast_what_systemd_does(home: Home) -> None:
     """The group above ours may be systemd's, which takes away controllers that it thinks idle."""
-    if not Path("/run/systemd/system").exists() or os.geteuid() != 0:
-        pytest.skip("needs root and systemd")
+    if not Path("/run/systemd/system").exists():
+        pytest.skip("systemd does not run here")
+    manager = () if os.geteuid() == 0 else ("--user",)
     engine = LocalEngine()
     sandbox = engine.start(SandboxRequest("limits", None, TIGHT))
     try:
-        groups = list(home.directories["memory"].glob("pytest-reseval-*"))
-        before = {file: file.read_text() for group in groups for file in _limits(group)}
+        before = _limits(home)
         assert len(before) == 3
         for command in (
-            ["systemctl", "daemon-reload"],
-            ["systemd-run", "--wait", "--quiet", "-p", "CPUWeight=50", "true"],
-            ["systemd-run", "--wait", "--quiet", "-p", "MemoryMax=50M", "true"],
+            ["systemctl", *manager, "daemon-reload"],
+            ["systemd-run", *manager, "--wait", "--quiet", "-p", "CPUWeight=50", "true"],
+            ["systemd-run", *manager, "--wait", "--quiet", "-p", "MemoryMax=50M", "true"],
         ):
             subprocess.run(command, check=True)
-        assert {file: file.read_text() for group in groups for file in _limits(group)} == before
+        assert _limits(home) == before
     finally:
         sandbox.close()
         engine.close()
 
 
-def _limits(group: Path) -> list[Path]:
-    return [group / name for name in ("memory.max", "cpu.max", "pids.max")]
-
-
-@pytest.mark.delegated
-def test_an_ordinary_user_has_real_limits_in_a_delegated_scope() -> None:
-    if os.geteuid() == 0:
-        pytest.skip("needs an ordinary user")
-    try:
-        find_home()
-    except (OSError, CgroupError) as error:
-        pytest.skip(f"nothing is delegated here: {error}")
-    engine = LocalEngine()
-    sandbox = engine.start(SandboxRequest("delegated", None, TIGHT))
-    try:
-        assert sandbox.enforced.by == "cgroup"
-        assert sandbox.enforced.memory_limit == sandbox.enforced.memory_swap_limit == 64 * MIB
-        assert sandbox.enforced.cpu_limit == 2.0
-        assert sandbox.enforced.pids_limit == 64
-        killed = sandbox.exec(["python3", "-c", TOUCH.format(200)])
-        assert killed.exit_code == 128 + signal.SIGKILL
-        counters = sandbox.meter.counters()
-        assert known(counters.oom) >= 1
-        assert counters.oom_kill == 1
-    finally:
-        sandbox.close()
-        engine.close()
+def _limits(home: Home) -> dict[Path, str]:
+    """What is enforced on the local engine's sandboxes."""
+    groups = set(home.directories["memory"].glob("pytest-reseval-*"))
+    groups.discard(home.directories["memory"] / LEAF)
+    files = [group / name for group in groups for name in ("memory.max", "cpu.max", "pids.max")]
+    return {file: file.read_text() for file in files}
 
 
 TASK = """\

@@ -73,7 +73,10 @@ def _memory_peak(file: Path) -> Peak:
 
 def _run(suite: Suite, tests: list[str] | tuple[str, ...]) -> Ran:
     print(f"\n######## {suite.name} ########", flush=True)
-    environment = {"RESEVAL_TESTS_REQUIRE": suite.require}
+    environment = {
+        "RESEVAL_TESTS_REQUIRE": suite.require,
+        "HYPOTHESIS_STORAGE_DIRECTORY": f"/var/tmp/hypothesis-{suite.name}",
+    }
     engine = None
     if suite.socket is not None:
         environment["DOCKER_HOST"] = f"unix://{suite.socket}"

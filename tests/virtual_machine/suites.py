@@ -43,7 +43,12 @@ SUITES = (
     ),
     Suite("docker", _CONTAINERS, "docker root", socket="/run/docker.sock"),
     Suite("podman", _CONTAINERS, "docker root", socket="/run/podman/podman.sock"),
-    Suite("delegated", ("tests/engines/test_local.py", _V2), "delegated cgroup_v2", delegated=True),
+    Suite(
+        "delegated",
+        ("tests/system/test_cgroup_v2_delegated.py", _V2, "tests/engines/test_local.py"),
+        "delegated cgroup_v2",
+        delegated=True,
+    ),
     Suite(
         "podman-rootless",
         _CONTAINERS,
