@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import io
 import itertools
+import signal
+import subprocess
+import sys
 import tarfile
+import uuid
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.virtual_machine import machine, payload, recipe, results
 from tests.virtual_machine.__main__ import main
 from tests.virtual_machine.results import Facts, Ran, ResultsError, Summary
 from tests.virtual_machine.suites import SUITES
+from tests.waiting import until
 
 FACTS = Facts("6.12.1", 2, "resettable", "systemd 257", "qemu")
 
@@ -50,6 +56,37 @@ class TestCommand:
     def test_no_network(self) -> None:
         assert "-nodefaults" in guest()
         assert not {"-nic", "-netdev", "-net"} & set(guest())
+
+
+RUNNER = """
+import signal, sys, tempfile
+from pathlib import Path
+from tests.virtual_machine import machine
+signal.signal(signal.SIGINT, signal.default_int_handler)
+program = "import time; print('up', flush=True); time.sleep(600)"
+command = [*machine.ENDS_WITH_US, sys.executable, "-c", program, sys.argv[1]]
+with tempfile.TemporaryFile() as brought, tempfile.TemporaryFile() as left:
+    machine.run(command, brought, left, Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_machine_is_gone_when_its_runner_is(how: signal.Signals, tmp_path: Path) -> None:
+    mark = uuid.uuid4().hex
+    runner = subprocess.Popen(
+        [sys.executable, "-c", RUNNER, mark, str(tmp_path / "console")],
+        cwd=payload.REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert runner.stdout is not None
+    assert runner.stdout.readline() == b"up\n"
+    [machine_process] = psutil.Process(runner.pid).children()
+    assert mark in machine_process.cmdline()
+    runner.send_signal(how)
+    runner.communicate()
+    until(lambda: not machine_process.is_running())
+    assert (tmp_path / "console").read_bytes() == b"up\n"
 
 
 class TestRecipe:

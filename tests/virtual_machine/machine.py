@@ -13,6 +13,9 @@ from tests.virtual_machine.disk import LABEL
 
 Accelerator = Literal["kvm", "tcg"]
 
+ENDS_WITH_US = ("setpriv", "--pdeathsig=KILL")
+"""Starts a command that the kernel kills when the process that started it has died."""
+
 _PROCESSOR = ("-cpu", "max,la57=off")
 _BARE = ("-nodefaults", "-no-user-config", "-display", "none")
 
@@ -52,7 +55,8 @@ def command(machine: Machine, payload: int, results: int) -> list[str]:
     and the machine ends with us.
     """
     return [
-        *("setpriv", "--pdeathsig=KILL", "qemu-system-x86_64"),
+        *ENDS_WITH_US,
+        "qemu-system-x86_64",
         *(*_BARE, "-no-reboot", "-serial", "stdio"),
         *("-accel", machine.accelerator, *_PROCESSOR),
         *("-smp", str(machine.cores), "-m", str(machine.mebibytes)),
