@@ -26,6 +26,7 @@ from pytest_reseval.resources import MIB
 from tests.engines.conftest import (
     PATIENCE,
     REPOSITORY,
+    SLOWNESS,
     Start,
     first_process,
     marked_processes,
@@ -125,7 +126,8 @@ class TestOutput:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         chunks = 256
         result = sandbox.exec(
-            f"echo begin; head -c {chunks}M /dev/zero | tr '\\0' x; echo end", timeout=120
+            f"echo begin; head -c {chunks}M /dev/zero | tr '\\0' x; echo end",
+            timeout=120 * SLOWNESS,
         )
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
         total = chunks * MIB + len("begin\n" + "end\n")
@@ -151,7 +153,7 @@ class TestOutput:
 class TestTimeout:
     def test_the_whole_tree_is_killed(self, sandbox: Sandbox, mark: str) -> None:
         command = f"echo before; sh -c 'sleep {mark} & sleep {mark} & wait' & sleep {mark}"
-        result = sandbox.exec(command, timeout=1.0)
+        result = sandbox.exec(command, timeout=SLOWNESS)
         assert result.timed_out
         assert result.exit_code is None
         assert result.stdout == "before\n"
@@ -165,7 +167,7 @@ class TestTimeout:
 
     def test_a_daemon_that_left_the_tree_survives(self, sandbox: Sandbox, mark: str) -> None:
         command = f"(setsid sleep {mark} >/dev/null 2>&1 &); sleep 60"
-        assert sandbox.exec(command, timeout=1.0).timed_out
+        assert sandbox.exec(command, timeout=SLOWNESS).timed_out
         assert len(marked_processes(mark)) == 1
 
     def test_the_command_of_another_user(self, sandbox: Sandbox, mark: str) -> None:
@@ -295,7 +297,7 @@ class TestLimits:
     def test_pids_are_bounded(self, start: Start) -> None:
         sandbox = start(pids_limit=40)
         before = sandbox.meter.counters().pids_max_events or 0
-        result = sandbox.exec(["python3", "-c", _FORK_MANY], timeout=60)
+        result = sandbox.exec(["python3", "-c", _FORK_MANY], timeout=60 * SLOWNESS)
         assert result.ok
         assert 10 < int(result.stdout) < 40
         assert (sandbox.meter.counters().pids_max_events or 0) > before
@@ -303,7 +305,9 @@ class TestLimits:
 
     def test_the_sandbox_survives_pids_that_stay_exhausted(self, start: Start) -> None:
         sandbox = start(pids_limit=40)
-        filled = sandbox.exec(["python3", "-c", _FORK_MANY], env={"STAY": "4"}, timeout=60)
+        filled = sandbox.exec(
+            ["python3", "-c", _FORK_MANY], env={"STAY": "4"}, timeout=60 * SLOWNESS
+        )
         assert filled.ok
         wait_until(lambda: sandbox.exec("true").ok, "commands start again")
         assert sandbox.alive()

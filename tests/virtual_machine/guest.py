@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -38,7 +38,9 @@ def main(disk: str) -> int:
     ran = []
     for suite in SUITES:
         if suite.name in order["suites"]:
-            ran.append(_run(suite, order["arguments"] or suite.tests))
+            ran.append(
+                _run(suite, order["arguments"] or suite.tests, emulated=facts.processor == "qemu")
+            )
             _hand_over(disk, Summary(facts, ran))
     journal = _output("journalctl", "--boot", "--no-pager", "--priority=warning")
     (_RESULTS / "journal.txt").write_text(journal)
@@ -71,10 +73,11 @@ def _memory_peak(file: Path) -> Peak:
     return "resettable" if file.stat().st_mode & 0o222 else "kept"
 
 
-def _run(suite: Suite, tests: list[str] | tuple[str, ...]) -> Ran:
+def _run(suite: Suite, tests: Sequence[str], *, emulated: bool) -> Ran:
     print(f"\n######## {suite.name} ########", flush=True)
     environment = {
         "RESEVAL_TESTS_REQUIRE": suite.require,
+        "RESEVAL_TESTS_SLOWNESS": "8" if emulated else "1",
         "HYPOTHESIS_STORAGE_DIRECTORY": f"/var/tmp/hypothesis-{suite.name}",
     }
     engine = None
