@@ -30,6 +30,7 @@ PACKAGES = (
     "kmod",
     "libpam-systemd",
     "netavark",
+    "nftables",
     "passt",
     "podman",
     "procps",
