@@ -215,7 +215,7 @@ class TestKills:
         counters = meter.counters()
         assert known(counters.oom) >= 1
         assert counters.oom_kill in (3, 4), "each is counted, and the first victim again"
-        assert tight.memory_events()["oom_group_kill"] == 1
+        assert tight.memory_events().get("oom_group_kill") in (1, None), "counted since 5.17"
 
 
 def test_limits_outlast_what_systemd_does(home: Home) -> None:

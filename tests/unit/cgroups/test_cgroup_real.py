@@ -150,7 +150,8 @@ def test_a_written_file_is_cache_and_no_demand(handmade: HandMade) -> None:
         write = f"f = open({file.name!r}, 'wb'); f.write(b'x' * {40 * MIB}); f.close()"
         assert handmade.run(write) == 0
         counters = meter.counters()
-    assert 40 * MIB <= known(counters.cache) <= 60 * MIB
+    # Old kernels leave some pages in each processor's own count.
+    assert 39 * MIB <= known(counters.cache) <= 60 * MIB
     assert known(counters.nonreclaimable) < 20 * MIB
 
 
