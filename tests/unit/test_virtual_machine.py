@@ -141,6 +141,7 @@ class TestResults:
                 entry.size = len(content)
                 archive.addfile(entry, io.BytesIO(content))
         disk.write(b"\0" * 4096)  # a disk is larger than what is on it
+        assert not results.is_blank(disk)
         assert results.unpack(disk, tmp_path) == left
         lines = results.table(left, tmp_path).splitlines()
         assert lines[0].startswith("kernel 6.12.1 · cgroup v2 · memory.peak that can be reset")
@@ -149,8 +150,10 @@ class TestResults:
         assert "out of time" in lines[-1]
 
     def test_nothing_left(self, tmp_path: Path) -> None:
+        disk = io.BytesIO(b"\0" * 10240)
+        assert results.is_blank(disk)
         with pytest.raises(ResultsError, match="before it could leave"):
-            results.unpack(io.BytesIO(b"\0" * 10240), tmp_path)
+            results.unpack(disk, tmp_path)
 
 
 def test_missing_tools_are_told(

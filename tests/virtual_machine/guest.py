@@ -34,6 +34,7 @@ def main(disk: str) -> int:
     order = json.loads((_PLACE / "order.json").read_text())
     _RESULTS.mkdir()
     _RESULTS.chmod(0o1777)
+    _make_a_way_out()
     facts = _facts()
     ran = []
     for suite in SUITES:
@@ -55,6 +56,18 @@ def _hand_over(disk: str, summary: Summary) -> None:
             archive.add(_RESULTS, "")
         device.flush()
         os.fsync(device.fileno())
+
+
+def _make_a_way_out() -> None:
+    """A default route that leads nowhere: without one, rootless Podman starts no container."""
+    for command in (
+        "ip link add uplink type veth peer name nowhere",
+        "ip address add 192.0.2.2/24 dev uplink",
+        "ip link set nowhere up",
+        "ip link set uplink up",
+        "ip route add default via 192.0.2.1",
+    ):
+        subprocess.run(command.split(), check=True)
 
 
 def _facts() -> Facts:

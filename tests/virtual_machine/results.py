@@ -61,6 +61,12 @@ class Counts:
     skipped: int
 
 
+def is_blank(disk: IO[bytes]) -> bool:
+    """Whether the guest has not written anything: no suite came to its end."""
+    disk.seek(0)
+    return not any(disk.read(512))
+
+
 def unpack(disk: IO[bytes], folder: Path) -> Summary:
     """Write what the guest left on its disk into a folder. Raises ResultsError."""
     disk.seek(0)
