@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -97,13 +97,48 @@ def _bootstrap(client: DockerClient, obstacle: str) -> None:
             f"{IMAGE} cannot be built ({obstacle}). Pull debian:{_SUITE}-slim into this engine, "
             "or install debootstrap and run this as root, or use --reseval-engine=local"
         )
+    try:
+        with bootstrapped() as archive:
+            load(client, archive)
+    except BaseImageError:
+        with suppress(ImageNotFound):
+            client.images.remove(IMAGE)
+        raise
+    if not _present(client):
+        raise BaseImageError(f"the engine took the file system of {IMAGE} but holds no such image")
+
+
+@contextmanager
+def bootstrapped() -> Iterator[IO[bytes]]:
+    """The file system of IMAGE as a stream in tar's format, made by debootstrap, as root.
+
+    Raises BaseImageError; at the end too, when the stream was not all there is.
+    """
     with tempfile.TemporaryDirectory(prefix="reseval-base-", ignore_cleanup_errors=True) as made:
         root = Path(made) / "root"
         _debootstrap(root)
         (root / "app").mkdir()
-        _import(client, root)
-    if not _present(client):
-        raise BaseImageError(f"the engine took the file system of {IMAGE} but holds no such image")
+        exclude = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
+        tar = subprocess.Popen(
+            ["tar", "--create", "--numeric-owner", *exclude, f"--directory={root}", "."],
+            stdout=subprocess.PIPE,
+        )
+        stream = cast(IO[bytes], tar.stdout)
+        try:
+            yield stream
+        finally:
+            stream.close()
+            status = tar.wait()
+    if status != 0:
+        raise BaseImageError(f"tar of the new file system of {IMAGE} ended with status {status}")
+
+
+def load(client: DockerClient, archive: IO[bytes]) -> None:
+    """Hand the file system of IMAGE, in tar's format, to the engine behind ``client``."""
+    repository, tag = IMAGE.split(":")
+    client.api.import_image_from_data(
+        cast(bytes, archive), repository=repository, tag=tag, changes=_CHANGES
+    )
 
 
 def _debootstrap(root: Path) -> None:
@@ -111,7 +146,7 @@ def _debootstrap(root: Path) -> None:
     # removing the tree afterwards cannot reach the host's /proc or /sys.
     command = ["unshare", "--mount", "debootstrap", "--variant=minbase", "--include=python3"]
     done = subprocess.run(
-        [*command, _SUITE, str(root), *_host_mirror()],
+        [*command, _SUITE, str(root), *host_mirror(_SUITE)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -127,40 +162,19 @@ def _debootstrap(root: Path) -> None:
         )
 
 
-def _host_mirror() -> list[str]:
-    """The mirror that the host's apt uses for the same suite; empty for debootstrap's default."""
+def host_mirror(suite: str) -> list[str]:
+    """The mirror that the host's apt uses for a suite; empty for debootstrap's default."""
     if shutil.which("apt-get") is None:
         return []
     query = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     answer = subprocess.run(
-        [*query, "Origin: Debian", f"Codename: {_SUITE}"],
+        [*query, "Origin: Debian", f"Codename: {suite}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         check=False,
     )
     return answer.stdout.split()[:1]
-
-
-def _import(client: DockerClient, root: Path) -> None:
-    """Stream the tree to the engine as IMAGE."""
-    exclude = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
-    tar = subprocess.Popen(
-        ["tar", "--create", "--numeric-owner", *exclude, f"--directory={root}", "."],
-        stdout=subprocess.PIPE,
-    )
-    stream = cast(IO[bytes], tar.stdout)
-    repository, tag = IMAGE.split(":")
-    try:
-        client.api.import_image_from_data(
-            cast(bytes, stream), repository=repository, tag=tag, changes=_CHANGES
-        )
-    finally:
-        stream.close()
-        status = tar.wait()
-    if status != 0:
-        client.images.remove(IMAGE)
-        raise BaseImageError(f"tar of the new file system of {IMAGE} ended with status {status}")
 
 
 def main() -> int:

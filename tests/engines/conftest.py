@@ -18,7 +18,10 @@ from pytest_reseval.engines.base import Engine, EngineUnavailable, Sandbox, Sand
 from pytest_reseval.resources import MIB, Resources
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE = 30.0
+SLOWNESS = float(os.environ.get("RESEVAL_TESTS_SLOWNESS", "1"))
+"""By what factor to be more patient than on a real processor."""
+
+PATIENCE = 30.0 * SLOWNESS
 
 
 class Start(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from typing import ClassVar
 import psutil
 import pytest
 
-from pytest_reseval.cgroups.locate import locate
+from pytest_reseval.cgroups.locate import host_version, locate
 from pytest_reseval.disk.watcher import DiskWatcher
 from pytest_reseval.engines.base import (
     OUTPUT_LIMIT,
@@ -27,12 +28,16 @@ from pytest_reseval.resources import MIB
 from tests.engines.conftest import (
     PATIENCE,
     REPOSITORY,
+    SLOWNESS,
     Start,
     first_process,
     marked_processes,
     wait_for_process,
     wait_until,
 )
+
+_RELEASE = tuple(int(part) for part in os.uname().release.split(".")[:2])
+_KERNEL_KEEPS_PEAKS = host_version() == 1 or _RELEASE >= (5, 19)
 
 TOUCH = "b = b'x' * ({} << 20); del b"
 """Python that writes to so many MiB, and frees them at once."""
@@ -123,7 +128,8 @@ class TestOutput:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         chunks = 256
         result = sandbox.exec(
-            f"echo begin; head -c {chunks}M /dev/zero | tr '\\0' x; echo end", timeout=120
+            f"echo begin; head -c {chunks}M /dev/zero | tr '\\0' x; echo end",
+            timeout=120 * SLOWNESS,
         )
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
         total = chunks * MIB + len("begin\n" + "end\n")
@@ -149,7 +155,7 @@ class TestOutput:
 class TestTimeout:
     def test_the_whole_tree_is_killed(self, sandbox: Sandbox, mark: str) -> None:
         command = f"echo before; sh -c 'sleep {mark} & sleep {mark} & wait' & sleep {mark}"
-        result = sandbox.exec(command, timeout=1.0)
+        result = sandbox.exec(command, timeout=SLOWNESS)
         assert result.timed_out
         assert result.exit_code is None
         assert result.stdout == "before\n"
@@ -163,7 +169,7 @@ class TestTimeout:
 
     def test_a_daemon_that_left_the_tree_survives(self, sandbox: Sandbox, mark: str) -> None:
         command = f"(setsid sleep {mark} >/dev/null 2>&1 &); sleep 60"
-        assert sandbox.exec(command, timeout=1.0).timed_out
+        assert sandbox.exec(command, timeout=SLOWNESS).timed_out
         assert len(marked_processes(mark)) == 1
 
     def test_the_command_of_another_user(self, sandbox: Sandbox, mark: str) -> None:
@@ -352,7 +358,7 @@ class TestLimits:
     def test_pids_are_bounded(self, start: Start) -> None:
         sandbox = start(pids_limit=40)
         before = sandbox.meter.counters().pids_max_events or 0
-        result = sandbox.exec(["python3", "-c", _FORK_MANY], timeout=60)
+        result = sandbox.exec(["python3", "-c", _FORK_MANY], timeout=60 * SLOWNESS)
         assert result.ok
         assert 10 < int(result.stdout) < 40
         assert (sandbox.meter.counters().pids_max_events or 0) > before
@@ -360,7 +366,9 @@ class TestLimits:
 
     def test_the_sandbox_survives_pids_that_stay_exhausted(self, start: Start) -> None:
         sandbox = start(pids_limit=40)
-        filled = sandbox.exec(["python3", "-c", _FORK_MANY], env={"STAY": "4"}, timeout=60)
+        filled = sandbox.exec(
+            ["python3", "-c", _FORK_MANY], env={"STAY": "4"}, timeout=60 * SLOWNESS
+        )
         assert filled.ok
         wait_until(lambda: sandbox.exec("true").ok, "commands start again")
         assert sandbox.alive()
@@ -374,9 +382,10 @@ class TestUsage:
     def test_the_peak_is_the_kernels_high_water_mark(self, sandbox: Sandbox) -> None:
         assert sandbox.exec(["python3", "-c", TOUCH.format(300)]).ok
         counters = sandbox.meter.counters()
-        assert sandbox.meter.peak_source == "kernel"
+        assert sandbox.meter.peak_source == ("kernel" if _KERNEL_KEEPS_PEAKS else "sampled")
         assert counters.peak is not None
-        assert 300 * MIB <= counters.peak <= 330 * MIB
+        if _KERNEL_KEEPS_PEAKS:
+            assert 300 * MIB <= counters.peak <= 330 * MIB
         assert counters.current is not None
         assert counters.current < 200 * MIB
         assert counters.oom_kill == 0
@@ -390,7 +399,7 @@ class TestUsage:
         assert counters.oom_kill is not None
         assert counters.oom_kill >= 1
         assert counters.peak is not None
-        assert counters.peak > 60 * MIB
+        assert counters.peak > 60 * MIB or not _KERNEL_KEEPS_PEAKS
         assert sandbox.exec("true").ok
 
     def test_page_cache_at_the_limit_is_no_oom(self, start: Start) -> None:

@@ -41,6 +41,7 @@ from pytest_reseval.tasks.model import Environment
 from tests.engines.conftest import (
     PATIENCE,
     REPOSITORY,
+    SLOWNESS,
     Start,
     first_process,
     marked_processes,
@@ -300,7 +301,7 @@ class TestImages:
             dockerfile=context / "Dockerfile",
             context=context,
             loose_files=None,
-            build_timeout=60.0,
+            build_timeout=60.0 * SLOWNESS,
             env={},
             workdir=None,
             network=True,
@@ -313,12 +314,12 @@ class TestImages:
     def test_built_once_under_the_digest(
         self, docker_engine: Engine, environment: Environment, api: docker.APIClient
     ) -> None:
-        tag = docker_engine.prepare("My Task/1", environment, timeout=60)
+        tag = docker_engine.prepare("My Task/1", environment, timeout=60 * SLOWNESS)
         assert tag == f"pytest-reseval/my-task-1:{environment.context_digest}"
         first = api.inspect_image(tag)["Id"]  # type: ignore[no-untyped-call]
         assert environment.dockerfile is not None
         environment.dockerfile.write_text("FROM no-such-image\n")
-        assert docker_engine.prepare("My Task/1", environment, timeout=60) == tag
+        assert docker_engine.prepare("My Task/1", environment, timeout=60 * SLOWNESS) == tag
         assert api.inspect_image(tag)["Id"] == first  # type: ignore[no-untyped-call]
 
     def test_the_context_is_what_the_author_meant(
@@ -334,7 +335,7 @@ class TestImages:
         (context / "kept").write_text("kept")
         (context / "left.out").write_text("left out")
         (context / ".dockerignore").write_text("# comment\n\n*.out\n")
-        tag = docker_engine.prepare("context", environment, timeout=60)
+        tag = docker_engine.prepare("context", environment, timeout=60 * SLOWNESS)
         sandbox = docker_engine.start(SandboxRequest("context", tag, RESOURCES))
         try:
             names = sandbox.exec("cd /context && ls").stdout.split()
@@ -348,7 +349,7 @@ class TestImages:
     ) -> None:
         _write_dockerfile(environment, base_image, "RUN echo told why; exit 9")
         with pytest.raises(ImageBuildError, match=r"(?s)Dockerfile.*told why") as failed:
-            docker_engine.prepare("failing", environment, timeout=60)
+            docker_engine.prepare("failing", environment, timeout=60 * SLOWNESS)
         assert "9" in str(failed.value)
 
     def test_a_dockerfile_that_makes_no_sense(
@@ -357,23 +358,25 @@ class TestImages:
         assert environment.dockerfile is not None
         environment.dockerfile.write_text("FORM x\n")
         with pytest.raises(ImageBuildError, match="FORM"):
-            docker_engine.prepare("nonsense", environment, timeout=60)
+            docker_engine.prepare("nonsense", environment, timeout=60 * SLOWNESS)
 
     def test_a_hung_build_is_cancelled(
         self, docker_engine: Engine, environment: Environment, base_image: str, mark: str
     ) -> None:
         instructions = f'RUN echo about to hang\nRUN ["sleep", "{mark}"]'
         _write_dockerfile(environment, base_image, instructions)
-        with pytest.raises(ImageBuildError, match=r"(?s)longer than 5 s.*about to hang"):
-            docker_engine.prepare("hung", environment, timeout=5)
+        with pytest.raises(
+            ImageBuildError, match=rf"(?s)longer than {5 * SLOWNESS:g} s.*about to hang"
+        ):
+            docker_engine.prepare("hung", environment, timeout=5 * SLOWNESS)
         wait_until(lambda: not marked_processes(mark), "the build's process ends")
 
     def test_a_talking_build_is_cancelled_too(
         self, docker_engine: Engine, environment: Environment, base_image: str
     ) -> None:
         _write_dockerfile(environment, base_image, "RUN while :; do echo talking; sleep 0.1; done")
-        with pytest.raises(ImageBuildError, match=r"(?s)longer than 3 s.*talking"):
-            docker_engine.prepare("talking", environment, timeout=3)
+        with pytest.raises(ImageBuildError, match=rf"(?s)longer than {3 * SLOWNESS:g} s.*talking"):
+            docker_engine.prepare("talking", environment, timeout=3 * SLOWNESS)
 
     def test_one_builder_at_a_time(
         self, environment: Environment, base_image: str, api: docker.APIClient
@@ -382,7 +385,11 @@ class TestImages:
         _write_dockerfile(environment, base_image, "RUN sleep 1; date +%N > /stamp")
         engines = [DockerEngine(), DockerEngine()]
         with ThreadPoolExecutor() as both:
-            tags = list(both.map(lambda one: one.prepare("same", environment, timeout=60), engines))
+            tags = list(
+                both.map(
+                    lambda one: one.prepare("same", environment, timeout=60 * SLOWNESS), engines
+                )
+            )
         assert len(set(tags)) == 1
         assert len(_built(api, environment)) == 1
         for engine in engines:
@@ -550,7 +557,7 @@ class TestLostEngine:
 
         with ThreadPoolExecutor() as beside:
             done = beside.submit(stall)
-            result = relayed.exec(["sleep", mark], timeout=3)
+            result = relayed.exec(["sleep", mark], timeout=3 * SLOWNESS)
             done.result()
         assert result.timed_out
         assert marked_processes(mark) == []
@@ -581,7 +588,7 @@ class TestOrdinaryUser:
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=60 * SLOWNESS,
             check=False,
         )
         assert done.stdout == "AccessDenied\nTrue []\nafter\nTrue\nFalse\n", done.stderr

@@ -3,8 +3,10 @@
 The root is an overlay with the host's root below and a private upper layer on disk (a tmpfs would
 be charged to the sandbox's memory). In a user namespace the kernel refuses that, and each directory
 of the host's root becomes an overlay of its own; every overlay costs milliseconds to make and to
-remove, so one is better. Directories that hold state of the running host start empty, and so does
-every mount point, unless hosts commonly keep part of their system on it.
+remove, so one is better. In a user namespace, too, nothing can be written into directories of
+another user, root's among them, except into the uppermost of an overlay; so a few more are made.
+Directories that hold state of the running host start empty, and so does every mount point, unless
+hosts commonly keep part of their system on it.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ FRESH = {
 _KERNEL = frozenset({"/proc", "/sys", "/dev"})
 _SYSTEM = frozenset({"/usr", "/etc", "/var", "/opt", "/home", "/root", "/srv", "/nix", "/gnu"})
 """Mount points whose content is shown all the same: parts of a system that may have a disk each."""
+
+_WRITTEN_TO = ("/usr/local/bin", "/var/tmp")
+"""Directories below those of the root in which programs are installed and files kept."""
 
 _NAMES = ("/etc/resolv.conf", "/etc/hosts", "/etc/hostname")
 """Files that often are links into /run, or mounts of their own in a container."""
@@ -129,7 +134,15 @@ class _Planner:
             yield ("directory", path, "755")
             yield from self.directories(path)
         else:
-            yield ("overlay", path, str(source), self._next_layer(), ",userxattr")
+            yield self._writable(path)
+            for below in _WRITTEN_TO:
+                if below.startswith(f"{path}/") and os.access(
+                    self._source(below), os.R_OK | os.X_OK
+                ):
+                    yield self._writable(below)
+
+    def _writable(self, path: str) -> Step:
+        return ("overlay", path, str(self._source(path)), self._next_layer(), ",userxattr")
 
     def _next_layer(self) -> str:
         self._layers += 1

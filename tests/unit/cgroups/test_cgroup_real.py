@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +44,12 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def keeps_peaks(handmade: HandMade) -> bool:
+    """Whether the kernel has a high-water mark: v1 always, v2 since 5.19."""
+    release = tuple(int(part) for part in os.uname().release.split(".")[:2])
+    return handmade.version == 1 or release >= (5, 19)
+
+
 def known(figure: int | None) -> int:
     assert figure is not None
     return figure
@@ -51,15 +59,21 @@ def test_a_spike_that_is_over_at_once_is_in_the_peak(handmade: HandMade) -> None
     meter = handmade.meter()
     assert handmade.run(touch(300)) == 0
     counters = meter.counters()
-    if meter.peak_source == "sampled":
-        pytest.skip("this kernel keeps no peak")
-    assert 300 * MIB <= known(counters.peak) <= 330 * MIB
+    if keeps_peaks(handmade):
+        assert meter.peak_source == "kernel"
+        assert 300 * MIB <= known(counters.peak) <= 330 * MIB
+    else:
+        assert meter.peak_source == "sampled"
+        assert known(counters.peak) < 50 * MIB, "nobody looked, so nobody can know"
     assert known(counters.current) < 50 * MIB
     assert counters.oom_kill == 0
 
 
 def test_the_peak_of_each_phase_is_its_own(handmade: HandMade) -> None:
     meter = handmade.meter()
+    if not keeps_peaks(handmade):
+        assert not meter.reset_peak()
+        return
     assert handmade.run(touch(120)) == 0
     assert known(meter.counters().peak) >= 120 * MIB
     reset = meter.reset_peak()
@@ -79,7 +93,9 @@ def test_an_out_of_memory_kill_counts_once(handmade: HandMade) -> None:
     assert handmade.run(touch(200)) == -signal.SIGKILL
     after = meter.counters()
     assert known(after.oom_kill) - known(before.oom_kill) == 1
-    assert 60 * MIB <= known(after.peak) <= 64 * MIB
+    assert known(after.peak) <= 64 * MIB
+    if keeps_peaks(handmade):
+        assert known(after.peak) >= 60 * MIB
     if handmade.version == 2:
         assert known(after.oom) - known(before.oom) >= 1
     else:
@@ -122,18 +138,21 @@ def test_shared_memory_that_stays_behind_is_true_demand(handmade: HandMade) -> N
     try:
         assert handmade.run(f"open({str(left)!r}, 'wb').write(b'x' * {40 * MIB})") == 0
         counters = meter.counters()
-        assert 40 * MIB <= known(counters.nonreclaimable) <= 55 * MIB
+        # Old kernels leave some pages in each processor's own count.
+        assert 39 * MIB <= known(counters.nonreclaimable) <= 55 * MIB
         assert known(counters.cache) < 20 * MIB
     finally:
         left.unlink(missing_ok=True)
 
 
-def test_a_written_file_is_cache_and_no_demand(handmade: HandMade, tmp_path: Path) -> None:
+def test_a_written_file_is_cache_and_no_demand(handmade: HandMade) -> None:
     meter = handmade.meter()
-    write = f"f = open({str(tmp_path / 'file')!r}, 'wb'); f.write(b'x' * {40 * MIB}); f.close()"
-    assert handmade.run(write) == 0
-    counters = meter.counters()
-    assert 40 * MIB <= known(counters.cache) <= 60 * MIB
+    with tempfile.NamedTemporaryFile(dir="/var/tmp") as file:  # /tmp may be in memory
+        write = f"f = open({file.name!r}, 'wb'); f.write(b'x' * {40 * MIB}); f.close()"
+        assert handmade.run(write) == 0
+        counters = meter.counters()
+    # Old kernels leave some pages in each processor's own count.
+    assert 39 * MIB <= known(counters.cache) <= 60 * MIB
     assert known(counters.nonreclaimable) < 20 * MIB
 
 

@@ -51,6 +51,15 @@ def test_in_a_user_namespace_every_directory_is_an_overlay_with_a_layer_of_its_o
     assert ("symlink", "/bin", "usr/bin") in steps
 
 
+def test_in_a_user_namespace_where_programs_are_installed_can_be_written(host: Path) -> None:
+    (host / "usr" / "local" / "bin").mkdir(parents=True)
+    (host / "var" / "tmp").mkdir()
+    overlays = paths(steps_of(host, set(), privileged=False), "overlay")
+    assert overlays.index("/usr") < overlays.index("/usr/local/bin")
+    assert overlays.index("/var") < overlays.index("/var/tmp")
+    assert paths(steps_of(host, set(), privileged=True), "overlay") == ["/"]
+
+
 def test_for_root_one_overlay_has_the_whole_host_below(host: Path) -> None:
     steps = steps_of(host, {"/", "/var/lib/docker"}, privileged=True)
     (overlay,) = [step for step in steps if step[0] == "overlay"]
