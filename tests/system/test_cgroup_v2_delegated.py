@@ -13,7 +13,7 @@ from pytest_reseval.cgroups.locate import host_version
 from pytest_reseval.engines.base import SandboxRequest
 from pytest_reseval.engines.local import LocalEngine
 from pytest_reseval.engines.local.sandbox import LocalSandbox
-from pytest_reseval.resources import MIB, Resources
+from pytest_reseval.resources import GIB, MIB, Resources
 
 pytestmark = pytest.mark.delegated
 
@@ -30,7 +30,7 @@ def sandbox() -> Iterator[LocalSandbox]:
     except (OSError, CgroupError) as error:
         pytest.skip(f"nothing is delegated here: {error}")
     engine = LocalEngine()
-    resources = Resources(32 * MIB, 64 * MIB, 0.5, 2.0, 64)
+    resources = Resources(32 * MIB, 64 * MIB, 0.5, 2.0, 64, GIB)
     sandbox = engine.start(SandboxRequest("delegated", None, resources))
     yield sandbox
     sandbox.close()

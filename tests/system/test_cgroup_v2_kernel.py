@@ -25,13 +25,13 @@ from pytest_reseval.cgroups.meter import Meter
 from pytest_reseval.cgroups.v2 import V2Meter
 from pytest_reseval.engines.base import SandboxRequest
 from pytest_reseval.engines.local import LocalEngine
-from pytest_reseval.resources import MIB, Resources
+from pytest_reseval.resources import GIB, MIB, Resources
 from tests.waiting import until
 
 pytestmark = pytest.mark.cgroup_v2
 
-ROOMY = Resources(32 * MIB, 1024 * MIB, 0.5, 2.0, 64)
-TIGHT = Resources(32 * MIB, 64 * MIB, 0.5, 2.0, 64)
+ROOMY = Resources(32 * MIB, 1024 * MIB, 0.5, 2.0, 64, GIB)
+TIGHT = Resources(32 * MIB, 64 * MIB, 0.5, 2.0, 64, GIB)
 
 ENTER = 'echo 0 > "$0/cgroup.procs" && exec "$@"'
 
