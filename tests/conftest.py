@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,12 @@ pytest_plugins = ["pytester"]
 
 REQUIRED = frozenset(os.environ.get("RESEVAL_TESTS_REQUIRE", "").split())
 """Markers whose tests fail instead of being skipped, where everything should be there."""
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the runs that tests start, even where it is ignored from the start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
