@@ -110,13 +110,16 @@ def open_meter(
 def read_limits(
     pid: int | Literal["self"], root: Path = _ROOT, *, name: str | None = None
 ) -> Limits | None:
-    """What the kernel enforces on the cgroup that ``locate`` finds; None when it finds none."""
-    place = locate(pid, root, name=name)
-    if place is None:
+    """What the kernel enforces on a process within the cgroup that ``locate`` finds.
+
+    None when it finds none.
+    """
+    place, own = locate(pid, root, name=name), locate(pid, root)
+    if place is None or own is None:
         return None
     if place.version == 1:
         return v1.read_limits(place.directories)
-    return v2.read_limits(place.directories["memory"])
+    return v2.read_limits(own.directories["memory"], place.directories["memory"])
 
 
 def own_memory_ceiling(root: Path = _ROOT) -> int:

@@ -7,7 +7,9 @@ all below it, as runtimes such as crun put the sandbox's processes into a child.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from pytest_reseval.cgroups.kernel import (
     Breakdown,
@@ -20,6 +22,8 @@ from pytest_reseval.cgroups.kernel import (
     seconds,
 )
 from pytest_reseval.cgroups.meter import Counters, Limits, Sample
+
+Number = TypeVar("Number", int, float)
 
 _MICROSECONDS = 1e6
 
@@ -96,17 +100,25 @@ class V2Meter(KernelMeter):
         )
 
 
-def read_limits(directory: Path) -> Limits:
-    """What the kernel enforces on the cgroup of one directory, its ancestors left aside."""
-    memory = integer(read_once(directory / "memory.max"))
-    swap = integer(read_once(directory / "memory.swap.max"))
+def read_limits(directory: Path, uppermost: Path | None = None) -> Limits:
+    """What the kernel enforces on the cgroup of one directory, ancestors up to one counted in.
+
+    Of each limit that is the smallest; weight and reservation are those of the uppermost. crun has
+    memory+swap for the swap limit of the sandbox's scope, and the right one in the child of it that
+    holds the processes. Without ``uppermost`` all ancestors are left aside.
+    """
+    uppermost = uppermost or directory
+    lineage = (directory, *directory.parents)
+    places = [place for place in lineage if place.is_relative_to(uppermost)]
+    memory = _smallest(integer(read_once(place / "memory.max")) for place in places)
+    swap = _smallest(integer(read_once(place / "memory.swap.max")) for place in places)
     return Limits(
         memory_limit=memory,
         memory_swap_limit=None if memory is None or swap is None else memory + swap,
-        cpu_limit=_quota(directory),
-        cpu_weight=integer(read_once(directory / "cpu.weight")),
-        pids_limit=integer(read_once(directory / "pids.max")),
-        memory_reservation=integer(read_once(directory / "memory.low")) or None,
+        cpu_limit=_smallest(_quota(place) for place in places),
+        cpu_weight=integer(read_once(uppermost / "cpu.weight")),
+        pids_limit=_smallest(integer(read_once(place / "pids.max")) for place in places),
+        memory_reservation=integer(read_once(uppermost / "memory.low")) or None,
     )
 
 
@@ -119,6 +131,10 @@ def memory_ceilings(directory: Path) -> list[int]:
 def cpu_ceilings(directory: Path) -> list[float]:
     """The CPU quotas, in cores, of a cgroup and of those above it that we can see."""
     return [quota for place in ancestry(directory) if (quota := _quota(place)) is not None]
+
+
+def _smallest(limits: Iterable[Number | None]) -> Number | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _quota(directory: Path) -> float | None:

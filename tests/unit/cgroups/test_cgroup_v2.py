@@ -162,6 +162,17 @@ def test_limits_stand_on_the_named_cgroup_and_not_on_the_child(tree: Tree) -> No
     )
 
 
+def test_a_smaller_limit_on_the_child_counts(tree: Tree) -> None:
+    """As under Podman 5.4 with crun and systemd, asked for no swap beyond 128 MiB of memory."""
+    root = tree("v2-podman")
+    scope = root / "sys/fs/cgroup/machine.slice" / f"libpod-{PODMAN}.scope"
+    (scope / "memory.swap.max").write_text(f"{128 * MIB}\n")
+    (scope / "container" / "memory.swap.max").write_text("0\n")
+    limits = read_limits(4242, root, name=PODMAN)
+    assert limits is not None
+    assert limits.memory_swap_limit == limits.memory_limit == 128 * MIB
+
+
 @pytest.mark.parametrize(
     ("swap", "both"), [("max\n", None), ("1048576\n", 257 * MIB), (None, None)]
 )
