@@ -138,7 +138,8 @@ def test_shared_memory_that_stays_behind_is_true_demand(handmade: HandMade) -> N
     try:
         assert handmade.run(f"open({str(left)!r}, 'wb').write(b'x' * {40 * MIB})") == 0
         counters = meter.counters()
-        assert 40 * MIB <= known(counters.nonreclaimable) <= 55 * MIB
+        # Old kernels leave some pages in each processor's own count.
+        assert 39 * MIB <= known(counters.nonreclaimable) <= 55 * MIB
         assert known(counters.cache) < 20 * MIB
     finally:
         left.unlink(missing_ok=True)
