@@ -57,8 +57,9 @@ def missing_packages() -> list[str]:
 def _run(
     built: disk.Disk, series: str, suites: list[str], for_pytest: list[str], folder: Path
 ) -> results.Summary:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for suite in suites:
+        (folder / f"{suite}.xml").unlink(missing_ok=True)
     kernel, initrd = built.boot_files(series)
     guest = machine.Machine(built.root, kernel, initrd, machine.accelerator())
     # Neither file has a name, so nothing is left of them however this ends.
@@ -86,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=[suite.name for suite in SUITES],
         help="a suite to run; can be given several times (default: all)",
     )
-    parser.add_argument("--results", type=Path, help="folder for JUnit files and logs, made anew")
+    parser.add_argument("--results", type=Path, help="folder for JUnit files and logs")
     return parser
 
 

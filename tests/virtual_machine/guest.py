@@ -16,6 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 import docker
+import docker.errors
 
 from example_tasks import base_image
 from pytest_reseval.cgroups.locate import host_version
@@ -93,28 +94,20 @@ def _run(suite: Suite, tests: Sequence[str], *, emulated: bool) -> Ran:
         "RESEVAL_TESTS_SLOWNESS": "8" if emulated else "1",
         "HYPOTHESIS_STORAGE_DIRECTORY": f"/var/tmp/hypothesis-{suite.name}",
     }
+    began = time.monotonic()
     engine = None
+    environment["DOCKER_HOST"] = f"unix://{suite.socket or '/nowhere'}"
     if suite.socket is not None:
-        environment["DOCKER_HOST"] = f"unix://{suite.socket}"
-        engine = _prepare(suite, environment)
-    else:
-        environment["DOCKER_HOST"] = "unix:///nowhere"
+        try:
+            engine = _prepare(environment["DOCKER_HOST"])
+        except (docker.errors.DockerException, OSError) as error:
+            print(error, flush=True)
+            return Ran(suite.name, "does not take the image", 1, time.monotonic() - began)
     command = [
-        *(
-            sys.executable,
-            "-m",
-            "pytest",
-            "-W",
-            "error",
-            "-v",
-            "--color=no",
-            "-p",
-            "no:cacheprovider",
-        ),
-        f"--junitxml={_RESULTS / suite.name}.xml",
+        *(sys.executable, "-m", "pytest", "-W", "error", "-v", "--color=no"),
+        *("-p", "no:cacheprovider", f"--junitxml={_RESULTS / suite.name}.xml"),
         *tests,
     ]
-    began = time.monotonic()
     try:
         status: int | None = subprocess.run(
             _as_user(command, environment) if suite.delegated else command,
@@ -139,9 +132,9 @@ def _as_user(command: list[str], environment: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _prepare(suite: Suite, environment: Mapping[str, str]) -> str:
-    """Give the suite's engine the base image; answers what the engine says of itself."""
-    with closing(docker.DockerClient(base_url=environment["DOCKER_HOST"], timeout=600)) as client:
+def _prepare(address: str) -> str:
+    """Give an engine the base image; answers what the engine says of itself."""
+    with closing(docker.DockerClient(base_url=address, timeout=600)) as client:
         with _BASE_IMAGE.open("rb") as archive:
             base_image.load(client, archive)
         told, version = client.info(), client.version()
