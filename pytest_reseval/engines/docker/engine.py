@@ -193,19 +193,20 @@ def engine_info(
     told: Mapping[str, Any], version: Mapping[str, Any], *, bounds_storage: bool
 ) -> EngineInfo:
     """What ``/info`` and ``/version`` say, in the words of ``EngineInfo``."""
+    components = version.get("Components") or [{"Name": "Engine"}]
+    component = components[0]["Name"]
     notes = []
     missing = [what for key, what in _CONTROLLERS.items() if told.get(key) is False]
-    if missing:
+    if missing and not _looks_for_v1(component, told):
         notes.append(f"the engine cannot enforce {', '.join(missing)}")
     if not bounds_storage:
         notes.append(f"disk use is not bounded: storage driver {told['Driver']} cannot")
     if any("rootless" in option for option in told.get("SecurityOptions") or ()):
         notes.append("the engine is rootless: only delegated controllers are enforced")
-    components = version.get("Components") or [{"Name": "Engine"}]
     cgroup_version = told.get("CgroupVersion")
     return EngineInfo(
         name="docker",
-        version=f"{components[0]['Name']} {version['Version']} (API {version['ApiVersion']})",
+        version=f"{component} {version['Version']} (API {version['ApiVersion']})",
         cgroup_version=int(cgroup_version) if cgroup_version else None,
         storage_driver=told["Driver"],
         memory=told["MemTotal"],
@@ -213,6 +214,11 @@ def engine_info(
         needs_image=True,
         notes=tuple(notes),
     )
+
+
+def _looks_for_v1(component: str, told: Mapping[str, Any]) -> bool:
+    """True for Podman on v2, which looks for files of v1 and so denies limits that it enforces."""
+    return component.startswith("Podman") and told.get("CgroupVersion") == "2"
 
 
 def _first_process(request: SandboxRequest, state: Mapping[str, Any]) -> ProcessHandle:

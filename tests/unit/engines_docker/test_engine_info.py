@@ -64,6 +64,14 @@ def test_what_a_reader_must_know() -> None:
     assert "rootless" in notes
 
 
+def test_what_podman_denies_and_does() -> None:
+    """Podman 5.4 on v2: all of these are enforced, as the kernel's files say."""
+    told = TOLD | {"SwapLimit": False, "CpuCfsQuota": False, "CPUShares": False}
+    podman = VERSION | {"Components": [{"Name": "Podman Engine"}]}
+    assert engine_info(told, podman, bounds_storage=True).notes == ()
+    assert len(engine_info(told, VERSION, bounds_storage=True).notes) == 1
+
+
 def test_a_short_description_is_enough() -> None:
     told = {key: TOLD[key] for key in ("Driver", "MemTotal", "NCPU")}
     version = {"Version": "5.4", "ApiVersion": "1.41"}
