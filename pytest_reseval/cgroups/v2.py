@@ -108,8 +108,8 @@ def read_limits(directory: Path, uppermost: Path | None = None) -> Limits:
     holds the processes. Without ``uppermost`` all ancestors are left aside.
     """
     uppermost = uppermost or directory
-    above = (place for place in ancestry(directory) if place.is_relative_to(uppermost))
-    places = {directory, *above}
+    lineage = (directory, *directory.parents)
+    places = [place for place in lineage if place.is_relative_to(uppermost)]
     memory = _smallest(integer(read_once(place / "memory.max")) for place in places)
     swap = _smallest(integer(read_once(place / "memory.swap.max")) for place in places)
     return Limits(
