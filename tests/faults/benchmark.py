@@ -37,6 +37,13 @@ def made(engine: str) -> Iterator[Benchmark]:
         shutil.rmtree(folder)
 
 
+def unwatched(folder: Path, engine: str) -> Benchmark:
+    """An empty benchmark below a folder; that nothing is left of its runs is the test's to see."""
+    place = folder / "benchmark"
+    (place / "owners").mkdir(parents=True)
+    return Benchmark(place, engine, Scope(place / "owners", place / "ledger", "reseval-test=none"))
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """Tasks and records of their own below ``folder``, run on one engine and watched."""

@@ -53,10 +53,16 @@ class PrivateEngine:
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def kill(self) -> None:
-        """``kill -9``, as a crash would have it."""
+        """``kill -9`` of it and of the containerd that it started; containers' shims live on."""
         assert self._process is not None
+        helpers = psutil.Process(self._process.pid).children(recursive=True)
         self._process.kill()
         self._process.wait()
+        for helper in helpers:
+            with suppress(psutil.Error):
+                if helper.name() in ("dockerd", "containerd"):
+                    helper.kill()
+                    helper.wait()
 
     def containers(self) -> list[str]:
         """The names of all containers that it knows."""

@@ -21,13 +21,13 @@ import pytest
 
 from tests.engines.conftest import mark, marked_processes, wait_for_process
 from tests.faults import facts
-from tests.faults.benchmark import INFRA_ONLY, Benchmark, made
+from tests.faults.benchmark import INFRA_ONLY, Benchmark, made, unwatched
 from tests.faults.catalogue import Fault
 from tests.faults.conftest import Observe
 from tests.faults.engines import PrivateEngine, private_engine
 from tests.faults.facts import Fact, Record
 from tests.plugin.conftest import CHECK, SOLVE
-from tests.teardown.test_kills import holder
+from tests.teardown.test_kills import RESEVAL, holder
 from tests.waiting import until
 
 __all__ = ["mark"]
@@ -188,23 +188,30 @@ def pytest_reseval_agent(name):
 def test_the_engine_is_killed_in_the_middle_and_started_again(
     private: PrivateEngine, mark: str, workers: str, observe: Observe, retries: int, engine: str
 ) -> None:
-    folder = Path(private.address.removeprefix("unix://")).parent / "benchmark"
-    with made_unwatched(engine, folder) as benchmark:
-        benchmark.add(task("interrupted"))
-        benchmark.conftest(STUBBORN.format(forever=f"sleep {mark}", solve=SOLVE))
-        process = benchmark.launch(
-            workers,
-            "--reseval-agent=stubborn",
-            f"--reseval-infra-retries={retries}",
-            env={"DOCKER_HOST": private.address},
-        )
+    # The engine is started again meanwhile, so its own processes would count as left behind.
+    benchmark = unwatched(Path(private.address.removeprefix("unix://")).parent, engine)
+    benchmark.add(task("interrupted"))
+    benchmark.conftest(STUBBORN.format(forever=f"sleep {mark}", solve=SOLVE))
+    process = benchmark.launch(
+        workers,
+        "--reseval-agent=stubborn",
+        f"--reseval-infra-retries={retries}",
+        env={"DOCKER_HOST": private.address},
+    )
+    try:
         wait_for_process(mark)
         private.kill()
         private.start()
-        assert finish(process) == (INFRA_ONLY if retries == 0 else 0)
-        record = benchmark.records()["interrupted"]
-    assert private.containers() == []
+    finally:
+        status = finish(process)
+    assert status == (INFRA_ONLY if retries == 0 else 0)
+    record = benchmark.records()["interrupted"]
     until(lambda: not marked_processes(mark))
+    # A run that was over before the engine was back could not remove what had ended.
+    clean = [*RESEVAL, "clean", f"--ledger={benchmark.scope.ledger}"]
+    env = benchmark.environment({"DOCKER_HOST": private.address})
+    subprocess.run(clean, env=env, check=True)
+    assert private.containers() == []
     if retries == 0:
         assert verdict(record) == ("infra-error", "engine-lost")
         observe("engine-killed", record, (Fact("the API is gone in mid-command", bool),))
@@ -215,15 +222,6 @@ def test_the_engine_is_killed_in_the_middle_and_started_again(
         lambda record: record["earlier"][0]["cause"] == "engine-lost",
     )
     observe("engine-killed-retried", record, (lost,))
-
-
-@contextmanager
-def made_unwatched(engine: str, folder: Path) -> Iterator[Benchmark]:
-    """A benchmark beside an engine that the test itself restarts: that is no leftover."""
-    with made(engine) as watched:
-        unwatched = Benchmark(folder, engine, watched.scope)
-        folder.mkdir()
-        yield unwatched
 
 
 def test_somebody_else_removes_the_sandbox(
