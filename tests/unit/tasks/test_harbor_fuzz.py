@@ -391,6 +391,8 @@ class Change:
 
     def make(self, directory: Path) -> None:
         path = directory / self.place
+        if not path.parent.resolve().is_relative_to(directory.resolve()):
+            return  # through a link that an earlier change made: never touch what lies there
         if path.is_symlink() or path.is_file() or path.is_fifo():
             path.unlink()
         elif path.is_dir():
