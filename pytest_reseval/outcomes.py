@@ -323,7 +323,7 @@ def _verifier_incomplete(evidence: Evidence, verifier: PhaseFacts) -> Verdict | 
         cause = Cause.VERIFIER_INCOMPLETE
     else:
         return None
-    alike = f"; in a pristine sandbox too: {control.detail}" if control else ""
+    alike = "; in a pristine sandbox it fails too" if control else ""
     return _infra(cause, f"{_shortfall(evidence)}{alike}")
 
 

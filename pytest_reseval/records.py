@@ -153,6 +153,8 @@ class Manifest:
     workers: int
     versions: Mapping[str, str]
     arguments: tuple[str, ...]
+    rootdir: str
+    """The directory that node ids are relative to."""
     tasks: Mapping[str, str] = field(default_factory=dict)
     """Digest of every task that was run."""
     ended: str | None = None

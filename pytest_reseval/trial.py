@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,10 +12,18 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_reseval.admission import ClaimTooLarge
-from pytest_reseval.agents.base import AgentServiceError
+from pytest_reseval.agents.base import Agent, AgentServiceError
 from pytest_reseval.artifacts import collect
 from pytest_reseval.control import controlled
-from pytest_reseval.engines.base import EngineError, Sandbox, SandboxFileError, SandboxLost
+from pytest_reseval.engines.base import (
+    CANNOT_RUN,
+    EngineError,
+    ExecResult,
+    Sandbox,
+    SandboxFileError,
+    SandboxLost,
+    StartError,
+)
 from pytest_reseval.harness import Harness
 from pytest_reseval.outcomes import (
     Cause,
@@ -29,6 +38,7 @@ from pytest_reseval.plans import TrialPlan, verifier_plan
 from pytest_reseval.printable import printable
 from pytest_reseval.provision import Execution, Provision
 from pytest_reseval.records import Attempt, TrialRecord
+from pytest_reseval.tasks.model import Task
 from pytest_reseval.verification import Verification, verify
 
 
@@ -205,8 +215,9 @@ def run_task(
     trial = Trial(plan, harness, trial_id, earlier)
     try:
         sandbox = trial.start()
+        _require_users(task, sandbox)
         with trial.phase("agent") as execution:
-            execution.result = agent.solve(task, sandbox, harness.scaled(task.agent_timeout))
+            execution.result = _solved(agent, task, sandbox, harness.scaled(task.agent_timeout))
         trial.verify()
     except (EngineError, ClaimTooLarge, AgentServiceError) as error:
         trial.fault(error)
@@ -214,6 +225,29 @@ def run_task(
         trial.close()
     trial.control()
     return trial.record()
+
+
+def _require_users(task: Task, sandbox: Sandbox) -> None:
+    """Raise StartError for a user whom the sandbox does not have: no agent is to blame for that."""
+    for key, user in (("agent.user", task.agent_user), ("verifier.user", task.verifier_user)):
+        if user is None:
+            continue
+        result = sandbox.exec(["true"], user=user)
+        if result.exit_code == CANNOT_RUN:
+            raise StartError(
+                f"{task.file}: {key} = {user!r}: a command cannot be run as this user: "
+                f"{result.stderr.strip() or 'no reason given'}; name one that the sandbox has"
+            )
+
+
+def _solved(agent: Agent, task: Task, sandbox: Sandbox, timeout: float | None) -> ExecResult:
+    """What became of the agent; one whose own code fails has ended with an error, as others do."""
+    try:
+        return agent.solve(task, sandbox, timeout)
+    except (EngineError, ClaimTooLarge, AgentServiceError):
+        raise
+    except Exception:
+        return ExecResult(exit_code=1, stdout="", stderr=traceback.format_exc(), seconds=0.0)
 
 
 def judge_test(trial: Trial, passed: bool) -> TrialRecord:

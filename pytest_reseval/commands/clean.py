@@ -92,7 +92,7 @@ class _Cleaning:
     def total(self) -> str:
         """The last line."""
         if not self._found:
-            return "nothing is left of dead runs"
+            return "nothing of dead runs was found"
         if self._dry_run:
             return f"{self._found} left of dead runs; nothing was changed"
         kept = f", {self._kept} not" if self._kept else ""

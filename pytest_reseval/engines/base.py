@@ -15,6 +15,9 @@ from pytest_reseval.cgroups.meter import Meter
 from pytest_reseval.resources import Resources
 from pytest_reseval.tasks.model import Environment, Task
 
+CANNOT_RUN = 126
+"""Exit code of a command that could not be started, as for a user who does not exist."""
+
 OUTPUT_LIMIT = 1024 * 1024
 """Bytes kept of each output stream of an exec; the rest is read, counted and dropped."""
 

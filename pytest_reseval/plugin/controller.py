@@ -142,6 +142,10 @@ class Controller:
     def summarize(self, reporter: pytest.TerminalReporter) -> None:
         """Write the three-way summary."""
         if not self.tally.verdicts:
+            if self.tally.without_verdict:
+                text = f"no trial was run: {self.tally.without_verdict} skipped or not loaded"
+                reporter.write_sep("=", "resources and outcomes")
+                reporter.write_line(f"{text}; -rs tells why", yellow=True)
             return
         from pytest_reseval.reports.terminal import summary
 
@@ -188,6 +192,10 @@ class Controller:
         now = {
             "the engine": (first.engine.name, self._run.engine.info.name),
             "the agent": (first.agent, self._run.agent.name),
+            "pytest's rootdir, from which trials have their names,": (
+                first.rootdir,
+                str(self._config.rootpath),
+            ),
         }
         found = options.differences(first.options, options.shown(self._config)) + [
             f"{what} was {before!r} and is now {after!r}"

@@ -35,6 +35,7 @@ def begin(run: Run, workers: int) -> Manifest:
         workers=workers,
         versions={name: version(name) for name in _PACKAGES} | {"python": sys.version.split()[0]},
         arguments=tuple(run.config.invocation_params.args),
+        rootdir=str(run.config.rootpath),
     )
 
 

@@ -301,6 +301,8 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 def _text(config: pytest.Config, option: _Option) -> tuple[str, str]:
     typed = config.getoption(option.ini, None) if option.typed else None
     if typed is not None:
+        if not str(typed).strip():
+            raise pytest.UsageError(f"{option.flag}= has no value; write one, or leave it out")
         return str(typed), option.flag
     written = str(config.getini(option.ini)).strip()
     if written:

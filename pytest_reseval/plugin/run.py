@@ -101,20 +101,30 @@ class Run:
 
         Raises pytest.UsageError when there is none in the folder.
         """
-        from pytest_reseval.records import RunDirectory, UnreadableRecords
+        from pytest_reseval.records import SCHEMA, RunDirectory, UnreadableRecords
 
         folder = self.settings.resume
         if folder is None:
             return None
         try:
-            return RunDirectory(folder).read_manifest()
+            manifest = RunDirectory(folder).read_manifest()
         except FileNotFoundError:
             raise pytest.UsageError(
                 f"--reseval-resume={folder}: there is no manifest.json, so no run to go on with; "
                 "name the folder of a run, or leave the option out to begin one"
             ) from None
+        except NotADirectoryError:
+            raise pytest.UsageError(
+                f"--reseval-resume={folder}: this is no folder; name the one with manifest.json"
+            ) from None
         except (OSError, UnreadableRecords) as error:
             raise pytest.UsageError(f"--reseval-resume={folder}: {error}") from None
+        if manifest.schema != SCHEMA:
+            raise pytest.UsageError(
+                f"--reseval-resume={folder}: its records have schema {manifest.schema}, and this "
+                f"version writes {SCHEMA}; go on with the version that began it"
+            )
+        return manifest
 
     @cached_property
     def directory(self) -> RunDirectory:
@@ -183,13 +193,24 @@ class Run:
         from pytest_reseval.agents import builtin_agent
 
         name = self.settings.agent
-        agent = builtin_agent(name) or self.config.hook.pytest_reseval_agent(
-            name=name, config=self.config
-        )
+        try:
+            agent = builtin_agent(name) or self.config.hook.pytest_reseval_agent(
+                name=name, config=self.config
+            )
+        except Exception as error:
+            raise pytest.UsageError(
+                f"--reseval-agent={name}: a pytest_reseval_agent hook fails: {error!r}"
+            ) from error
         if agent is None:
             raise pytest.UsageError(
                 f"--reseval-agent={name}: unknown agent; choose oracle, nop or cmd:COMMAND, or "
                 "answer this name in a conftest's pytest_reseval_agent hook"
+            )
+        lacking = [part for part in ("name", "unsupported", "solve") if not hasattr(agent, part)]
+        if lacking:
+            raise pytest.UsageError(
+                f"--reseval-agent={name}: a pytest_reseval_agent hook answered {agent!r}, which "
+                f"has no {', no '.join(lacking)}; see Agent in pytest_reseval.agents.base"
             )
         return cast("Agent", agent)
 

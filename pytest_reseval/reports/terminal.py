@@ -55,16 +55,18 @@ def summary(
     ``recalled`` counts verdicts of the run that this one went on with, ``unfiled`` names what could
     not be written down.
     """
+    folder = shlex.quote(str(trials_file.parent))
     lines = [Line(text) for text in _enforcement(records, manifest, width)]
     lines += [Line(""), *_outcomes(records)]
-    lines += _attempts(records, manifest)
+    lines += _attempts(records, manifest, width)
     if recalled:
         text = f"from the earlier run: {recalled} of {len(records)} verdicts"
         lines += [Line(""), Line(text)]
     lines += _causes(records, width)
     lines += _peaks(records, width)
+    lines += _unsaid(records, width)
     if without_verdict:
-        text = f"not in the table: {without_verdict} that were skipped or could not be loaded"
+        text = f"not in the table: {without_verdict}, skipped or not loaded"
         lines += [Line(""), Line(text, ("yellow",))]
     if not_run:
         lines += [Line(""), Line(f"not run: {not_run} of {selected}", ("yellow", "bold"))]
@@ -74,6 +76,7 @@ def summary(
         *(Line(f"  {printable(one, keep='')}", ("red",)) for one in unfiled),
         Line(""),
         Line(f"records  {trials_file}"),
+        *([Line(f"go on    --reseval-resume={folder}")] if not_run else []),
         Line(f"more     tail -n 1 {shlex.quote(str(trials_file))} | python -m json.tool"),
     ]
 
@@ -97,6 +100,26 @@ def _enforcement(
         }[kind]
         figures.append(f"{words} in {count} of {len(records)} sandboxes")
     return _wrapped(figures, " · ", width)
+
+
+def _unsaid(records: Sequence[TrialRecord], width: int) -> list[Line]:
+    """What task files say in vain, and what they do not say: a mistyped key is both."""
+    ignored = {
+        printable(f"{record.task}: {', '.join(record.ignored_keys)}", keep="")
+        for record in records
+        if record.ignored_keys
+    }
+    defaulted = {
+        printable(f"{record.task} ({', '.join(record.defaulted)})", keep="")
+        for record in records
+        if record.defaulted and record.task_digest
+    }
+    lines = []
+    if ignored:
+        lines.append(_listing("keys without effect: ", sorted(ignored), width))
+    if defaulted:
+        lines.append(_listing("guarantees by default: ", sorted(defaulted), width))
+    return [Line(""), *(Line(text) for text in lines)] if lines else []
 
 
 def _outcomes(records: Sequence[TrialRecord]) -> list[Line]:
@@ -125,19 +148,19 @@ def _outcomes(records: Sequence[TrialRecord]) -> list[Line]:
     return [Line(first, ("bold",)), *(Line(text) for text in rest)]
 
 
-def _attempts(records: Sequence[TrialRecord], manifest: Manifest | None) -> list[Line]:
+def _attempts(records: Sequence[TrialRecord], manifest: Manifest | None, width: int) -> list[Line]:
     """How often the first attempt was an infra-error: retries must not hide it."""
     retried = [record for record in records if record.earlier]
     retries_are_on = manifest is not None and manifest.options.get("infra_retries", "0") != "0"
     if not (retries_are_on or retried):
         return []
     infra = sum(record.first_outcome is Outcome.INFRA_ERROR for record in records)
-    text = f"first attempts: {infra} of {len(records)} infra-errors ({infra / len(records):.0%})"
+    parts = [f"first attempts: {infra} of {len(records)} infra-errors ({infra / len(records):.0%})"]
     if retried:
         ended = Counter(record.outcome for record in retried)
         counts = ", ".join(f"{ended[outcome]} {outcome}" for outcome in Outcome if ended[outcome])
-        text += f"; tried again: {len(retried)}, of which {counts}"
-    return [Line(""), Line(text)]
+        parts.append(f"tried again: {len(retried)}, of which {counts}")
+    return [Line(""), *(Line(text) for text in _wrapped(parts, "; ", width))]
 
 
 def _causes(records: Sequence[TrialRecord], width: int) -> list[Line]:

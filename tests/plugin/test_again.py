@@ -129,7 +129,7 @@ def test_a_kill_at_the_limit_is_tried_again_only_if_asked(
     assert [one["cause"] for one in by_task(records)["hungry"]["earlier"]] == ["oom-limit"]
 
 
-@pytest.mark.parametrize("text", ["-1", "2,oom", "two", "1,oom-limit,", "", " 1"])
+@pytest.mark.parametrize("text", ["-1", "2,oom", "two", "1,oom-limit,", " 1"])
 def test_nonsense_retries_are_one_message(make_task: MakeTask, run: Run, text: str) -> None:
     make_task("good")
     result = run(f"--reseval-infra-retries={text}")
@@ -286,6 +286,30 @@ def test_a_folder_without_a_run_cannot_be_gone_on_with(make_task: MakeTask, resu
     result = resume(folder="nowhere")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--reseval-resume=*nowhere: there is no manifest.json*"])
+
+
+def test_a_run_is_gone_on_with_from_its_own_rootdir(
+    make_task: MakeTask, run: Run, resume: Run, records: Records, pytester: pytest.Pytester
+) -> None:
+    make_task("good")
+    run()
+    before = records()
+    result = resume(f"--rootdir={pytester.path}/tasks")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*pytest's rootdir*"])
+    assert records() == before
+
+
+def test_records_of_another_schema_are_not_gone_on_with(
+    make_task: MakeTask, run: Run, resume: Run, pytester: pytest.Pytester
+) -> None:
+    make_task("good")
+    run()
+    manifest = pytester.path / "results" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"schema": 1', '"schema": 99'))
+    result = resume()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*its records have schema 99*"])
 
 
 def test_results_and_resume_exclude_each_other(make_task: MakeTask, resume: Run) -> None:

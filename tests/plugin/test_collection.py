@@ -203,6 +203,7 @@ def test_a_guarantee_beyond_the_machine_may_be_deselected(make_task: MakeTask, r
         ("--reseval-headroom=0.5x", "--reseval-headroom*'0.5x'"),
         ("--reseval-agent=claude", "--reseval-agent=claude: unknown agent"),
         ("--reseval-agent=cmd:", "--reseval-agent=cmd:: unknown agent"),
+        ("--reseval-resume=", "--reseval-resume= has no value"),
         ("--reseval-engine=vax", "--reseval-engine = 'vax'*docker, local"),
         ("--reseval-samples=0", "--reseval-samples = '0'*whole number"),
         ("--reseval-admission=maybe", "--reseval-admission = 'maybe'*guarantee, limit, off"),

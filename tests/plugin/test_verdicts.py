@@ -136,6 +136,67 @@ def test_a_conftest_may_bring_an_agent(
     assert causes(records) == {"good": "solved", "busy": "agent-service"}
 
 
+@pytest.mark.parametrize(
+    ("hook", "told"),
+    [
+        ("return 3", "*hook answered 3, which has no name, no unsupported, no solve*"),
+        ("raise LookupError(name)", "*hook fails: LookupError('mine')*"),
+    ],
+)
+def test_a_hook_that_brings_no_agent_is_one_clear_error(
+    make_task: MakeTask, run: Run, pytester: pytest.Pytester, hook: str, told: str
+) -> None:
+    make_task("good")
+    pytester.makeconftest(f"def pytest_reseval_agent(name):\n    {hook}\n")
+    result = run("--reseval-agent=mine")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([told])
+
+
+def test_an_agent_whose_own_code_fails_counts(
+    make_task: MakeTask, run: Run, records: Records, pytester: pytest.Pytester
+) -> None:
+    make_task("good")
+    pytester.makeconftest(
+        """
+        class Mine:
+            name = "mine"
+            def unsupported(self, task):
+                return None
+            def solve(self, task, sandbox, timeout):
+                raise ValueError("oops")
+
+        def pytest_reseval_agent(name):
+            return Mine()
+        """
+    )
+    result = run("--reseval-agent=mine")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert causes(records) == {"good": "agent-error"}
+    result.stdout.fnmatch_lines(["*ValueError: oops*"])
+
+
+def test_a_run_that_skips_everything_says_so(
+    make_task: MakeTask, run: Run, pytester: pytest.Pytester
+) -> None:
+    make_task("gpu", toml="gpus = 1")
+    result = run("-rs")
+    result.stdout.fnmatch_lines(
+        ["*no trial was run: 1 skipped*", "SKIPPED*tasks/gpu/task.toml*environment.gpus*"]
+    )
+
+
+@pytest.mark.root
+def test_a_user_who_does_not_exist_is_no_failure_of_the_agent(
+    make_task: MakeTask, run: Run, records: Records
+) -> None:
+    make_task("nobody", toml='[agent]\nuser = "nobody-here"')
+    assert run().ret == INFRA_ONLY
+    (line,) = records().values()
+    assert line["cause"] == "start"
+    assert "agent.user = 'nobody-here'" in line["message"]
+
+
 def test_the_oom_policy_may_blame_the_agent(
     make_task: MakeTask, run: Run, records: Records
 ) -> None:

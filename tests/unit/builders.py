@@ -154,6 +154,7 @@ def make_manifest(**fields: Any) -> Manifest:
         "workers": 2,
         "versions": {"pytest": "9"},
         "arguments": ("tasks",),
+        "rootdir": "/home/somebody/benchmark",
     }
     return Manifest(**(told | fields))
 

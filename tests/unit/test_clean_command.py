@@ -71,7 +71,7 @@ def test_nothing_is_left(
     assert main(["clean", f"--ledger={ledger}"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "local: not looked at: no local here",
-        "nothing is left of dead runs",
+        "nothing of dead runs was found",
     ]
     assert not ledger.exists()
 

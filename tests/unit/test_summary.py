@@ -209,7 +209,24 @@ def test_the_command_that_tells_more_is_quoted_for_a_shell() -> None:
 
 
 def test_what_is_no_trial_is_said_to_be_outside_of_the_score() -> None:
-    assert "not in the table: 2 that were skipped or could not be loaded" in told(THREE, skipped=2)
+    assert "not in the table: 2, skipped or not loaded" in told(THREE, skipped=2)
+
+
+def test_a_mistyped_key_and_what_it_leaves_to_the_default_are_said() -> None:
+    record = replace(
+        make_record(task_digest="abc"),
+        ignored_keys=("environment.memory_mbb",),
+        defaulted=("memory",),
+    )
+    lines = told([record])
+    assert "keys without effect: unpack: environment.memory_mbb" in lines
+    assert "guarantees by default: unpack (memory)" in lines
+
+
+def test_a_run_that_was_broken_off_says_how_to_go_on() -> None:
+    lines = [line.text for line in summary(THREE, None, 1, 0, 4, Path("my runs/trials.jsonl"), 80)]
+    assert "go on    --reseval-resume='my runs'" in lines
+    assert not any("go on" in line for line in told(THREE))
 
 
 def test_different_reasons_of_one_cause_are_each_shown() -> None:

@@ -256,7 +256,7 @@ def test_the_first_fault_is_the_one_that_is_told(
     assert world.run(raises(SandboxLost("gone"))).message == "gone"
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), ValueError("a bug")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
 def test_whatever_the_agent_raises_the_sandbox_and_the_promise_are_given_back(
     world: World, error: BaseException
 ) -> None:
@@ -266,6 +266,22 @@ def test_whatever_the_agent_raises_the_sandbox_and_the_promise_are_given_back(
     assert world.sandbox.closed == 1
     assert shared.ledger.entries() == []
     assert list(shared.directory.read()) == []
+
+
+def test_an_agent_whose_own_code_fails_has_ended_with_an_error(world: World) -> None:
+    record = world.run(raises(ValueError("a bug")))
+    assert (record.outcome, record.cause) == (Outcome.FAILED, Cause.AGENT_ERROR)
+    assert "ValueError: a bug" in phase_of(record, "agent").output_tail
+    assert record.evidence.reward == 0.0, "the verifier has the last word all the same"
+
+
+@pytest.mark.parametrize("key", ["agent_user", "verifier_user"])
+def test_a_user_whom_the_sandbox_does_not_have_is_nobodys_failure(world: World, key: str) -> None:
+    world.task = {key: "nobody-here"}
+    world.sandbox.answer = lambda command: replace(DONE, exit_code=126, stderr="no such user")
+    record = world.run(raises(AssertionError("the agent was run")))
+    assert (record.outcome, record.cause) == (Outcome.INFRA_ERROR, Cause.START)
+    assert f"{key.replace('_', '.')} = 'nobody-here'" in record.message
 
 
 def test_a_file_that_cannot_be_written_costs_no_verdict(world: World) -> None:

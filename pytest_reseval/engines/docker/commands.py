@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 from docker.errors import APIError, NotFound
 
-from pytest_reseval.engines.base import EngineLost, ExecResult, SandboxLost
+from pytest_reseval.engines.base import CANNOT_RUN, EngineLost, ExecResult, SandboxLost
 from pytest_reseval.engines.docker.client import Client, Hijacked, engine_answers, reason
 from pytest_reseval.engines.docker.processes import (
     PATIENCE,
@@ -29,9 +29,6 @@ from pytest_reseval.engines.docker.processes import (
     send_directly,
 )
 from pytest_reseval.engines.docker.streams import Demultiplexer
-
-CANNOT_START = 126
-"""Exit code of a command that the engine could not start, as the engine itself tells it."""
 
 _IN_WORKDIR = 'mkdir -p -- "$1" && cd -- "$1" || exit 126; shift; exec "$@"'
 _DEATH_BY_SIGKILL = 128 + signal.SIGKILL
@@ -105,7 +102,7 @@ class _Execution:
         except APIError as error:
             self._check_sandbox()
             seconds = time.monotonic() - started
-            return ExecResult(CANNOT_START, "", reason(error), seconds)
+            return ExecResult(CANNOT_RUN, "", reason(error), seconds)
         timed_out = not self._wait_for_end(deadline)
         if timed_out:
             self._kill()

@@ -13,6 +13,7 @@ would be the agent's.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -214,12 +215,20 @@ def _serve_file(
         _answer(conversation, {"error": error.strerror, "missing": True})
         return
     except (OSError, files.Refused) as error:
-        _answer(conversation, {"error": getattr(error, "strerror", None) or str(error)})
+        _answer(conversation, {"error": _words(error)})
         return
     try:
         _answer(conversation, {}, [handle])
     finally:
         os.close(handle)
+
+
+def _words(error: OSError | files.Refused) -> str:
+    if isinstance(error, OSError):
+        if error.errno == errno.ELOOP:
+            return "a link is on the path, and links are not followed"
+        return error.strerror or str(error)
+    return str(error)
 
 
 def _answer(conversation: socket.socket, answer: object, descriptors: Sequence[int] = ()) -> None:
