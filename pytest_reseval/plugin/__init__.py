@@ -23,6 +23,7 @@ from pytest_reseval.plugin.fixtures import (
 from pytest_reseval.plugin.run import close_run, run_of
 from pytest_reseval.plugin.signals import interrupt_on_sigterm
 from pytest_reseval.plugin.tally import status
+from pytest_reseval.tasks import is_task_file
 
 __all__ = ["reseval_plan", "reseval_record", "sandbox", "task"]
 
@@ -129,6 +130,8 @@ def pytest_runtest_makereport(
         from pytest_reseval.plugin.verdicts import attach
 
         attach(item, call, report)
+    elif report.skipped and isinstance(report.longrepr, tuple) and is_task_file(item.path):
+        report.longrepr = (str(item.path), 0, report.longrepr[2])
     return report
 
 

@@ -7,7 +7,6 @@ import pytest
 from pytest_reseval.outcomes import Outcome
 from pytest_reseval.plugin.fixtures import OPEN_TRIAL, RECORD
 from pytest_reseval.records import TrialRecord
-from pytest_reseval.tasks import is_task_file
 
 RECALLED = pytest.StashKey[bool]()
 """On an item whose verdict was on file before this run."""
@@ -31,8 +30,6 @@ def attach(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
     An infra-error in the body of a test is an error, not a failure; reporters, JUnit among them,
     tell the two by ``when`` alone, so the report is moved to the setup.
     """
-    if report.skipped and isinstance(report.longrepr, tuple) and is_task_file(item.path):
-        report.longrepr = (str(item.path), 0, report.longrepr[2])
     opened = item.stash.get(OPEN_TRIAL, None)
     if opened is not None and report.when == "call":
         del item.stash[OPEN_TRIAL]
