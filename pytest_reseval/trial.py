@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -77,14 +76,12 @@ class Trial:
         self._files.clear()
         return self._provisions[0].start()
 
-    @contextmanager
-    def phase(self, name: PhaseName) -> Iterator[Execution]:
+    def phase(self, name: PhaseName) -> AbstractContextManager[Execution]:
         """Measure what happens inside the block as one phase of the trial.
 
         Raises DiskExceeded, SandboxLost or SandboxEnded at its end when the sandbox is gone.
         """
-        with self._provisions[-1].phase(name) as execution:
-            yield execution
+        return self._provisions[-1].phase(name)
 
     def verify(self) -> None:
         """Run the task's check where the agent worked, or in a sandbox of its own if it asks so."""

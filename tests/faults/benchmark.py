@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,9 +102,13 @@ class Benchmark:
         return {**kept, "COLUMNS": "120", **self.scope.environment(), **(more or {})}
 
     def run(
-        self, *arguments: str, env: Mapping[str, str] | None = None, resume: bool = False
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        resume: bool = False,
+        first: Callable[[], object] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run all tasks to the end."""
+        """Run all tasks to the end; ``first`` is what the process does before it becomes pytest."""
         done = subprocess.run(
             self.command(*arguments, resume=resume),
             cwd=self.folder,
@@ -113,6 +117,7 @@ class Benchmark:
             capture_output=True,
             text=True,
             check=False,
+            preexec_fn=first,
         )
         print(done.stdout, done.stderr, sep="\n")
         return done

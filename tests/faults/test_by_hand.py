@@ -99,33 +99,14 @@ def shrinking(engine: str, base_image: str, workers: str) -> Iterator[Record]:
     with memory_cgroup() as group, made(engine) as benchmark:
         benchmark.add(task("within", memory_mb=256))
         benchmark.conftest(SHRINKING.format(group=str(group)))
-        arguments = benchmark.command(workers, "--reseval-agent=shrinking")
+        arguments = (workers, "--reseval-agent=shrinking")
         if engine == "local":
-            run_in(group, benchmark, arguments)
+            procs = group / "cgroup.procs"
+            benchmark.run(*arguments, first=lambda: procs.write_text(str(os.getpid())))
         else:
             with private_engine(f"/{group.name}", base_image) as private:
-                run_in(None, benchmark, arguments, DOCKER_HOST=private.address)
+                benchmark.run(*arguments, env={"DOCKER_HOST": private.address})
         yield benchmark.records()["within"]
-
-
-def run_in(group: Path | None, benchmark: Benchmark, command: list[str], **env: str) -> None:
-    """Run pytest, in a memory cgroup if one is given."""
-
-    def join() -> None:
-        if group is not None:
-            (group / "cgroup.procs").write_text(str(os.getpid()))
-
-    done = subprocess.run(
-        command,
-        cwd=benchmark.folder,
-        env=benchmark.environment(env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=join,
-    )
-    print(done.stdout, done.stderr)
 
 
 def test_the_host_runs_out_of_memory_below_the_guarantee(
