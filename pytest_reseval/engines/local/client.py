@@ -173,8 +173,3 @@ class KeeperClient:
             self._ended_within(_LAST_WORDS_SECONDS)
             words = self._errors.read()
         return (words or b"").decode(errors="replace").strip() or str(error)
-
-
-def outside_ids() -> tuple[int, int]:
-    """The uid and gid that become root in a user namespace of this process."""
-    return os.geteuid(), os.getegid()
