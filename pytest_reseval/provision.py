@@ -113,7 +113,7 @@ class Provision:
         self.neighbours = (harness.neighbours(), 0)
         with self.stage("prepare"):
             image = harness.engine.prepare(
-                plan.name, environment, timeout=harness.scaled(environment.build_timeout)
+                plan.name, environment, timeout=plan.scaled(environment.build_timeout)
             )
         with self.stage("start"):
             self.sandbox = sandbox = harness.engine.start(
@@ -282,7 +282,7 @@ class Provision:
             peak_source=source,
             nonreclaimable_peak=nonreclaimable,
             cache_saturated=not kills
-            and _saturated_by_cache(peak, nonreclaimable, self._plan.resources.memory_limit),
+            and _saturated_by_cache(peak, nonreclaimable, self._plan.resources.memory_ceiling),
             residue=(
                 None
                 if before.nonreclaimable is None

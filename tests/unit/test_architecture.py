@@ -22,6 +22,7 @@ BELOW = {
     "cgroups",
     "control",
     "commands",
+    "configuration",
     "disk",
     "enforcement",
     "engines",
@@ -30,6 +31,7 @@ BELOW = {
     "janitor",
     "journal",
     "occupancy",
+    "order",
     "outcomes",
     "plans",
     "printable",
@@ -38,6 +40,7 @@ BELOW = {
     "reports",
     "resources",
     "resume",
+    "runs",
     "statistics",
     "tasks",
     "trial",
@@ -48,6 +51,7 @@ BELOW = {
 KEEPER = "engines.local.keeper"
 
 HOMES = {
+    "click": {"commands"},
     "docker": {"engines.docker"},
     "requests": {"engines.docker"},
     "urllib3": {"engines.docker"},
@@ -59,6 +63,7 @@ HOMES = {
         "records",
         "reports.junit",
         "resume",
+        "runs",
         "tasks",
         "verification",
     },
