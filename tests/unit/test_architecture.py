@@ -26,6 +26,7 @@ BELOW = {
     "disk",
     "enforcement",
     "engines",
+    "grace",
     "harness",
     "healthcheck",
     "janitor",
