@@ -47,6 +47,9 @@ BELOW = {
 
 KEEPER = "engines.local.keeper"
 
+STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "permutation", "power", "trend")}
+"""Modules that need the extra ``study``."""
+
 HOMES = {
     "docker": {"engines.docker"},
     "requests": {"engines.docker"},
@@ -62,6 +65,8 @@ HOMES = {
         "tasks",
         "verification",
     },
+    "numpy": STUDY,
+    "scipy": STUDY,
     "pytest": ABOVE,
     "_pytest": ABOVE,
 }
