@@ -47,7 +47,7 @@ BELOW = {
 
 KEEPER = "engines.local.keeper"
 
-STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "permutation", "power", "trend")}
+STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "power", "signflip")}
 """Modules that need the extra ``study``."""
 
 HOMES = {
