@@ -26,6 +26,7 @@ BELOW = {
     "disk",
     "enforcement",
     "engines",
+    "gates",
     "grace",
     "harness",
     "healthcheck",
@@ -51,6 +52,9 @@ BELOW = {
 
 KEEPER = "engines.local.keeper"
 
+STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "power", "signflip")}
+"""Modules that need the extra ``study``."""
+
 HOMES = {
     "click": {"commands"},
     "docker": {"engines.docker"},
@@ -68,6 +72,8 @@ HOMES = {
         "tasks",
         "verification",
     },
+    "numpy": STUDY,
+    "scipy": STUDY,
     "pytest": ABOVE,
     "_pytest": ABOVE,
 }
