@@ -9,7 +9,6 @@ import pytest
 
 from benchmarks import published_study
 from benchmarks.statistics import conclusions
-from pytest_reseval.outcomes import Outcome
 from pytest_reseval.statistics.scores import scores
 
 SEEDS = 20
@@ -37,13 +36,13 @@ def test_the_same_seed_gives_the_same_trials_and_more_samples_only_add_to_them()
 
 
 def test_trials_come_at_the_rates_of_their_headroom() -> None:
-    study = published_study.outcomes(0, samples=200)
+    study = published_study.outcomes(0, samples=60)
     for headroom, infra, score in zip(
         published_study.HEADROOMS, published_study.INFRA, published_study.SCORE, strict=True
     ):
         found = scores(published_study.of_headroom(study, headroom))
-        assert found.infra.value == pytest.approx(infra, abs=0.005)
-        assert found.headline.value == pytest.approx(score, abs=0.012)
+        assert found.infra.value == pytest.approx(infra, abs=0.008)
+        assert found.headline.value == pytest.approx(score, abs=0.02)
 
 
 def test_most_runs_lead_to_the_published_conclusions() -> None:
@@ -58,8 +57,7 @@ def test_most_runs_lead_to_the_published_conclusions() -> None:
 
 
 def test_without_an_effect_none_is_concluded() -> None:
-    """All headrooms swapped for copies of independent runs under one."""
-    reached: Counter[str] = Counter()
+    """Every headroom stands for independent runs under one."""
     runs = [published_study.outcomes(seed) for seed in range(len(published_study.HEADROOMS))]
     study = {
         (task, headroom, sample): run[task, "3x", sample]
@@ -67,8 +65,5 @@ def test_without_an_effect_none_is_concluded() -> None:
         for task in published_study.tasks()
         for sample in range(published_study.SAMPLES)
     }
-    reached.update(conclusions(study))
-    assert not {text for text, true in reached.items() if true} - {
-        "score 1x to 3x: no significant difference"
-    }
-    assert Outcome.INFRA_ERROR in study.values()
+    reached = {text for text, true in conclusions(study).items() if true}
+    assert reached == {"score 1x to 3x: no significant difference"}
