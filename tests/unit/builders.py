@@ -362,5 +362,6 @@ def make_harness(folder: Path, engine: MemoryEngine, agent: Agent, **fields: Any
         "admission": "guarantee",
         "oom_policy": "infra-error",
         "timeout_scale": 1.0,
+        "host": None,
     }
     return Harness(engine=engine, agent=agent, **(told | fields))

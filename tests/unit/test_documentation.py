@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from pytest_reseval.cgroups.meter import Sample
+from pytest_reseval.conditions import Conditions, HostLoad, Stalls
 from pytest_reseval.engines.base import Enforced, EngineInfo
 from pytest_reseval.outcomes import Cause, Evidence, Fault, PhaseFacts
 from pytest_reseval.plugin import options
 from pytest_reseval.records import Manifest, TrialRecord
 from pytest_reseval.resources import Resources
+from pytest_reseval.service import ServiceUse
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -27,7 +29,21 @@ def _code(document: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "written",
-    [TrialRecord, Evidence, Fault, PhaseFacts, Resources, Enforced, Manifest, EngineInfo, Sample],
+    [
+        TrialRecord,
+        Evidence,
+        Fault,
+        PhaseFacts,
+        Resources,
+        Enforced,
+        Conditions,
+        HostLoad,
+        Stalls,
+        ServiceUse,
+        Manifest,
+        EngineInfo,
+        Sample,
+    ],
     ids=lambda written: written.__name__,
 )
 def test_every_field_that_is_written_down_is_explained(written: type) -> None:
