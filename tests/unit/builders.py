@@ -15,6 +15,7 @@ from pytest_reseval.cgroups.sampler import Sampler
 from pytest_reseval.disk.watcher import DiskWatcher
 from pytest_reseval.engines.base import (
     Enforced,
+    Engine,
     EngineError,
     EngineInfo,
     ExecResult,
@@ -351,7 +352,7 @@ class Acting:
         return self.act(sandbox)
 
 
-def make_harness(folder: Path, engine: MemoryEngine, agent: Agent, **fields: Any) -> Harness:
+def make_harness(folder: Path, engine: Engine, agent: Agent, **fields: Any) -> Harness:
     told: dict[str, Any] = {
         "ledger": Ledger(folder / "ledger", Budget(memory=7 * GIB, cores=4.0)),
         "sampler": Sampler(),
