@@ -64,7 +64,7 @@ def test_the_host_was_busy_with_at_least_what_the_sandbox_did(run_trial: RunTria
     assert agent.seconds < load.seconds < record.seconds
     assert load.busy_share is not None
     assert load.steal_share is not None
-    assert load.busy_share + load.steal_share <= 1.0
+    assert load.busy_share + load.steal_share < 1.001
     worked = (load.busy_share + load.steal_share) * load.seconds * CPUS
     assert worked > agent.cpu_seconds / 2
 
@@ -85,7 +85,7 @@ def test_stalls_on_the_host_are_on_record_where_its_kernel_keeps_them(
 
 def test_a_neighbour_that_takes_every_cpu_shows(run_trial: RunTrial, start: Start) -> None:
     """With more to run than CPUs all of the time, none idles and somebody always waits."""
-    mine, all_of_them = len(os.sched_getaffinity(0)), CPUS
+    mine = len(os.sched_getaffinity(0))
     neighbour = start(cpu_limit=None)
     spinning = "(while :; do :; done) </dev/null >/dev/null 2>&1 &"
     assert neighbour.exec("\n".join([spinning] * (CPUS + 1))).ok
