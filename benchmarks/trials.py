@@ -62,7 +62,6 @@ def harness(engine_name: str, folder: Path) -> Iterator[Harness]:
             worker="main",
             admission="guarantee",
             oom_policy="infra-error",
-            timeout_scale=1.0,
             host=Host(),
         )
     finally:

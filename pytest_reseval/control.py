@@ -45,7 +45,7 @@ def controlled(plan: TrialPlan, harness: Harness, trial_id: str) -> Control | No
     pristine sandbox could be had, so that nothing is known.
     """
     assert plan.task is not None
-    file = harness.directory.control_file(plan.task.digest, plan.configuration)
+    file = harness.directory.control_file(plan.task.digest, plan.configuration.label)
     with _alone(file):
         known = _fresh(file)
         if known is not None:
@@ -80,9 +80,9 @@ def _verified(plan: TrialPlan, harness: Harness, trial_id: str, *, solved: bool)
     try:
         sandbox = provision.start()
         if solved:
-            Oracle().solve(plan.task, sandbox, harness.scaled(plan.task.agent_timeout))
+            Oracle().solve(plan.task, sandbox, plan.scaled(plan.task.agent_timeout), plan.seed)
         with provision.phase("verifier") as execution:
-            found = verify(plan.task, sandbox, harness.scaled(plan.task.verifier_timeout))
+            found = verify(plan.task, sandbox, plan.scaled(plan.task.verifier_timeout))
             execution.result = found.result
     except (EngineError, ClaimTooLarge, SandboxFileError):
         return None

@@ -18,20 +18,20 @@ def differences(asked: Resources, enforced: Enforced, swap: int) -> list[str]:
     watchdog enforces memory only. Weights are not compared: their curve differs between runtimes.
     """
     found = []
-    if not _same_memory(asked.memory_limit, enforced.memory_limit):
+    if not _same_memory(asked.memory_ceiling, enforced.memory_limit):
         found.append(
             f"memory limit is {_memory(enforced.memory_limit)}, "
-            f"asked for was {_memory(asked.memory_limit)}"
+            f"asked for was {_memory(asked.memory_ceiling)}"
         )
     if enforced.by == "watchdog":
         return found
     unlimited_swap_is_none = enforced.memory_swap_limit is None and not swap
     if not unlimited_swap_is_none and not _same_memory(
-        asked.memory_limit, enforced.memory_swap_limit
+        asked.memory_ceiling, enforced.memory_swap_limit
     ):
         found.append(
             f"memory+swap limit is {_memory(enforced.memory_swap_limit)}, "
-            f"asked for was {_memory(asked.memory_limit)}: swap would be hidden headroom"
+            f"asked for was {_memory(asked.memory_ceiling)}: swap would be hidden headroom"
         )
     if not _same_cores(asked.cpu_limit, enforced.cpu_limit):
         found.append(

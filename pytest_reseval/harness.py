@@ -41,7 +41,6 @@ class Harness:
     worker: str
     admission: AdmissionMode
     oom_policy: OomPolicy
-    timeout_scale: float
     host: Host | None
     """Where the sandboxes are, if that is this machine: only then are its figures theirs."""
 
@@ -56,10 +55,6 @@ class Harness:
     def neighbours(self) -> int:
         """Sandboxes admitted on this host besides the one that asks."""
         return sum(entry.state == "admitted" for entry in self.ledger.entries()) - 1
-
-    def scaled(self, timeout: float | None) -> float | None:
-        """A timeout in seconds after ``--reseval-timeout-scale``."""
-        return None if timeout is None else timeout * self.timeout_scale
 
 
 def promised(resources: Resources, mode: AdmissionMode, budget: Budget) -> tuple[int, float]:

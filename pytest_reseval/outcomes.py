@@ -233,11 +233,11 @@ def _reached_own_limit(phase: PhaseFacts, resources: Resources) -> bool:
     Cgroup v2 counts its own limit in ``oom`` of ``memory.events`` (kernel document cgroup-v2,
     "memory.events"); v1 has no such counter, there the high-water mark tells.
     """
-    if resources.memory_limit is None:
+    if resources.memory_ceiling is None:
         return False
     if phase.oom is not None:
         return phase.oom > 0
-    return phase.peak is None or phase.peak >= _AT_THE_LIMIT * resources.memory_limit
+    return phase.peak is None or phase.peak >= _AT_THE_LIMIT * resources.memory_ceiling
 
 
 def _host_ran_out(phase: PhaseFacts, resources: Resources) -> str:

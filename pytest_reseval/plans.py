@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from pytest_reseval.configuration import Configuration
 from pytest_reseval.resources import Headroom, QuantityError, Resources, parse_cores, parse_memory
 from pytest_reseval.tasks.model import Environment, Task
 
 Number = TypeVar("Number", int, float)
-
-DECLARED = "declared"
-"""Label of the configuration in which a test's own limits hold instead of a headroom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +42,34 @@ class Defaults:
 class Sweep:
     """The configurations and samples of a run.
 
-    ``overriding`` says that the headrooms were typed on the command line: they then win over limits
+    ``cpu_headrooms`` are crossed with ``headrooms``; without any, CPU has the headroom of memory.
+    ``overriding`` says that headrooms were typed on the command line: they then win over limits
     that authors declared.
     """
 
     headrooms: Sequence[Headroom]
     overriding: bool
     samples: int
+    cpu_headrooms: Sequence[Headroom] = ()
+    timeout_scales: Sequence[float] = (1.0,)
+    seed: int = 0
+
+    def configurations(self, declared: bool) -> list[Configuration]:
+        """Every configuration of a task or, with ``declared``, of a test with limits of its own."""
+        pairs: list[tuple[Headroom | None, Headroom | None]]
+        if declared and not self.overriding:
+            pairs = [(None, None)]
+        else:
+            pairs = [
+                (memory, cpu)
+                for memory in self.headrooms
+                for cpu in self.cpu_headrooms or [Headroom(memory.factor)]
+            ]
+        return [
+            Configuration(memory, cpu, scale)
+            for scale in self.timeout_scales
+            for memory, cpu in pairs
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +78,29 @@ class TrialPlan:
 
     name: str
     task: Task | None
-    configuration: str
+    configuration: Configuration
     sample: int
     resources: Resources
     environment: Environment
     defaulted: tuple[str, ...]
     verifier: Resources | None = None
     """What the verifier's own sandbox gets; None where it shares the agent's."""
+    seed: int = 0
+    """For an agent's randomness: the same under every configuration of a task's sample."""
 
     @property
     def key(self) -> str:
         """What tells this trial from others of the same task: ``3x-s0``."""
-        return f"{self.configuration}-s{self.sample}"
+        return f"{self.configuration.label}-s{self.sample}"
 
     @property
     def label(self) -> str:
         """A short name for people: ``unpack[3x-s0]``."""
         return f"{self.name}[{self.key}]"
+
+    def scaled(self, timeout: float | None) -> float | None:
+        """A timeout of the task, in seconds, as this configuration scales it."""
+        return None if timeout is None else timeout * self.configuration.timeout_scale
 
 
 def verifier_plan(plan: TrialPlan) -> TrialPlan:
@@ -144,16 +170,15 @@ def plans(
     Raises QuantityError when a limit would be below its guarantee.
     """
     declared = demand.memory_limit is not None or demand.cpu_limit is not None
-    headrooms = sweep.headrooms[:1] if declared and not sweep.overriding else sweep.headrooms
+    configurations = sweep.configurations(declared)
     for sample in range(sweep.samples):
-        for headroom in headrooms:
-            uses_declared = declared and not sweep.overriding
+        for configuration in configurations:
             yield TrialPlan(
                 name=name,
                 task=task,
-                configuration=DECLARED if uses_declared else headroom.label,
+                configuration=configuration,
                 sample=sample,
-                resources=_resolve(demand, headroom, uses_declared, defaults),
+                resources=_resolve(demand, configuration, sweep.headrooms[0], defaults),
                 environment=environment,
                 defaulted=tuple(
                     kind
@@ -163,37 +188,53 @@ def plans(
                     )
                     if stated is None
                 ),
-                verifier=_verifier_resources(task, demand, headroom, defaults),
+                verifier=_verifier_resources(
+                    task, demand, configuration, sweep.headrooms[0], defaults
+                ),
+                seed=_seed(sweep.seed, name, sample),
             )
 
 
+def _seed(of_run: int, name: str, sample: int) -> int:
+    digest = hashlib.sha256(f"{of_run}/{name}/{sample}".encode(errors="surrogatepass")).digest()
+    return int.from_bytes(digest[:4])
+
+
 def _verifier_resources(
-    task: Task | None, demand: Demand, headroom: Headroom, defaults: Defaults
+    task: Task | None,
+    demand: Demand,
+    configuration: Configuration,
+    fallback: Headroom,
+    defaults: Defaults,
 ) -> Resources | None:
     """Its own guarantees, and the agent's where it states none, under the same headroom."""
     own = task.verifier_environment if task else None
     if own is None:
         return None
-    return _resolve(
-        Demand(
-            memory_guarantee=own.memory_guarantee or demand.memory_guarantee,
-            cpu_guarantee=own.cpu_guarantee or demand.cpu_guarantee,
-            storage_limit=own.storage_limit or demand.storage_limit,
-        ),
-        headroom,
-        False,
-        defaults,
+    asked = Demand(
+        memory_guarantee=own.memory_guarantee or demand.memory_guarantee,
+        cpu_guarantee=own.cpu_guarantee or demand.cpu_guarantee,
+        storage_limit=own.storage_limit or demand.storage_limit,
     )
+    return _resolve(asked, configuration, fallback, defaults)
 
 
 def _resolve(
-    demand: Demand, headroom: Headroom, uses_declared: bool, defaults: Defaults
+    demand: Demand, configuration: Configuration, fallback: Headroom, defaults: Defaults
 ) -> Resources:
+    """Bytes and cores under a configuration.
+
+    Where an author's limits hold, ``fallback`` is the headroom of what they leave open.
+    """
     memory = demand.memory_guarantee or demand.memory_limit or defaults.memory_guarantee
     cpu = demand.cpu_guarantee or demand.cpu_limit or defaults.cpu_guarantee
-    memory_limit, cpu_limit = headroom.memory_limit(memory), headroom.cpu_limit(cpu)
-    if uses_declared:
-        memory_limit = demand.memory_limit or memory_limit
+    memory_headroom, cpu_headroom = configuration.memory or fallback, configuration.cpu or fallback
+    memory_limit = memory_headroom.memory_limit(memory)
+    cpu_limit = cpu_headroom.cpu_limit(cpu)
+    grace = memory_headroom.grace
+    if configuration.memory is None:
+        if demand.memory_limit is not None:
+            memory_limit, grace = demand.memory_limit, None
         cpu_limit = demand.cpu_limit or cpu_limit
     return Resources(
         memory_guarantee=memory,
@@ -202,4 +243,5 @@ def _resolve(
         cpu_limit=cpu_limit,
         pids_limit=defaults.pids_limit,
         storage_limit=demand.storage_limit or defaults.storage_limit,
+        memory_grace=grace,
     )

@@ -119,7 +119,7 @@ class Provision:
             self._host_before = harness.host.read()
         with self.stage("prepare"):
             image = harness.engine.prepare(
-                plan.name, environment, timeout=harness.scaled(environment.build_timeout)
+                plan.name, environment, timeout=plan.scaled(environment.build_timeout)
             )
         with self.stage("start"):
             self.sandbox = sandbox = harness.engine.start(
@@ -290,7 +290,7 @@ class Provision:
             peak_source=source,
             nonreclaimable_peak=nonreclaimable,
             cache_saturated=not kills
-            and _saturated_by_cache(peak, nonreclaimable, self._plan.resources.memory_limit),
+            and _saturated_by_cache(peak, nonreclaimable, self._plan.resources.memory_ceiling),
             residue=(
                 None
                 if before.nonreclaimable is None

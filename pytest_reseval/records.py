@@ -164,6 +164,10 @@ class Manifest:
     ended: str | None = None
     not_run: int | None = None
     """Items selected that have no verdict; None while the run goes on."""
+    seed: int = 0
+    """What the order of trials and the seeds of agents were drawn from."""
+    order: tuple[str, ...] = ()
+    """Every trial that was to be run, by its node id, in the order of their starts."""
     resumed: tuple[Resumption, ...] = ()
     schema: int = SCHEMA
 
@@ -274,7 +278,7 @@ class RunDirectory:
 
     def control_file(self, task_digest: str, configuration: str) -> Path:
         """Where a control of a task's verifier is kept for all trials of one configuration."""
-        return self.path / "controls" / f"{task_digest[:16]}-{configuration}.json"
+        return self.path / "controls" / f"{task_digest[:16]}-{_file_name(configuration)}.json"
 
     @contextmanager
     def scratch(self, trial: str) -> Iterator[Path]:
@@ -323,6 +327,15 @@ class AttemptFiles:
                 )
             )
         self._write(f"{name}.csv", "\n".join(rows) + "\n")
+
+    def series(self) -> list[Path]:
+        """Files with the sampled series: of the trial's sandbox, then of its verifier's."""
+        files = (self._folder / f"{name}.csv" for name in ("series", "verifier-series"))
+        return [file for file in files if file.is_file()]
+
+    def logs(self) -> list[Path]:
+        """Files with what each phase printed."""
+        return sorted(self._folder.glob("*.log"))
 
     def write_log(self, phase: str, text: str) -> None:
         """What one phase printed, as far as it was kept."""

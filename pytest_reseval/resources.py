@@ -73,27 +73,47 @@ def parse_cores(value: str | float) -> float:
     return cores
 
 
+_LONGEST_GRACE = 24 * 3600.0
+
+_FACTOR = re.compile(r"([0-9]+(?:\.[0-9]+)?)x")
+_LENIENT = re.compile(r"lenient:([0-9]+(?:\.[0-9]+)?)x/([0-9]+(?:\.[0-9]+)?)s")
+
+
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """Limit divided by guarantee; ``factor=None`` is uncapped: the guarantee stays, no limit."""
+    """Limit divided by guarantee.
+
+    ``factor=None`` is uncapped: the guarantee stays, no limit. With ``grace``, in seconds, a
+    sandbox may stand above its memory limit for so long before it is ended for it, the way lenient
+    sandbox providers behave; None is a hard limit.
+    """
 
     factor: float | None
+    grace: float | None = None
 
     @property
     def label(self) -> str:
-        """The form a user types and reads: ``3x``, ``1.5x``, ``uncapped``."""
-        return "uncapped" if self.factor is None else f"{self.factor!r}x".replace(".0x", "x")
+        """The form a user types and reads: ``3x``, ``1.5x``, ``lenient:2x/15s``, ``uncapped``."""
+        if self.factor is None:
+            return "uncapped"
+        times = f"{_plain(self.factor)}x"
+        return times if self.grace is None else f"lenient:{times}/{_plain(self.grace)}s"
 
     @classmethod
     def parse(cls, text: str) -> Headroom:
-        """Headroom from ``"3x"``, ``"1.5x"`` or ``"uncapped"``; QuantityError for anything else."""
+        """Headroom from ``"3x"``, ``"lenient:2x/15s"`` or ``"uncapped"``.
+
+        Raises QuantityError for anything else.
+        """
         word = text.strip().lower()
         if word == "uncapped":
             return cls(None)
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)x", word)
+        lenient = _LENIENT.fullmatch(word)
+        match = lenient or _FACTOR.fullmatch(word)
         if match is None:
             raise QuantityError(
-                f"unknown headroom {shown(text)}; write a factor like '1x' or '1.5x', or 'uncapped'"
+                f"unknown headroom {shown(text)}; write a factor like '1x' or '1.5x', 'uncapped', "
+                "or 'lenient:2x/15s' (above twice the guarantee for 15 seconds at most)"
             )
         factor = float(match[1])
         if not 1 <= factor <= 1000:
@@ -101,7 +121,17 @@ class Headroom:
                 f"headroom {shown(text)} would put the limit below the guarantee or out of all "
                 "reason; write a factor from 1x to 1000x, or 'uncapped'"
             )
-        return cls(factor)
+        grace = float(lenient[2]) if lenient else None
+        if grace is not None and not 0.1 <= grace <= _LONGEST_GRACE:
+            raise QuantityError(
+                f"headroom {shown(text)}: write a grace from 0.1s to {_LONGEST_GRACE:.0f}s"
+            )
+        return cls(factor, grace)
+
+    @property
+    def tightness(self) -> tuple[float, float]:
+        """Sorts headrooms from the tightest to uncapped."""
+        return (math.inf if self.factor is None else self.factor), self.grace or 0.0
 
     def memory_limit(self, guarantee: int) -> int | None:
         """The memory ceiling in bytes for a guarantee in bytes; None when uncapped."""
@@ -112,11 +142,16 @@ class Headroom:
         return None if self.factor is None else guarantee * self.factor
 
 
+def _plain(number: float) -> str:
+    return repr(number).removesuffix(".0")
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What one sandbox is promised and where it is stopped. None as a limit means no limit.
 
-    ``storage_limit`` is in bytes of the host's disk.
+    ``storage_limit`` is in bytes of the host's disk. ``memory_grace`` is how many seconds the
+    sandbox may stand above its memory limit before it is ended for it; None is a hard limit.
     """
 
     memory_guarantee: int
@@ -125,6 +160,12 @@ class Resources:
     cpu_limit: float | None
     pids_limit: int
     storage_limit: int
+    memory_grace: float | None = None
+
+    @property
+    def memory_ceiling(self) -> int | None:
+        """The memory limit in bytes that the kernel itself is to hold; None: it holds none."""
+        return self.memory_limit if self.memory_grace is None else None
 
     def __post_init__(self) -> None:
         if self.memory_limit is not None:

@@ -58,6 +58,7 @@ def continued(first: Manifest, now: Manifest) -> Manifest:
         tasks={**first.tasks, **now.tasks},
         ended=now.ended,
         not_run=now.not_run,
+        order=tuple(dict.fromkeys((*first.order, *now.order))),
     )
 
 

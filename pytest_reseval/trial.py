@@ -99,7 +99,7 @@ class Trial:
         assert sandbox is not None
         with self.phase("verifier") as execution:
             self._verification = verify(
-                self.plan.task, sandbox, self.harness.scaled(self.plan.task.verifier_timeout)
+                self.plan.task, sandbox, self.plan.scaled(self.plan.task.verifier_timeout)
             )
             execution.result = self._verification.result
             self.reward = self._verification.reward
@@ -197,7 +197,7 @@ class Trial:
             trial=self.id,
             task=plan.name,
             task_digest=plan.task.digest if plan.task else None,
-            configuration=plan.configuration,
+            configuration=plan.configuration.label,
             sample=plan.sample,
             outcome=verdict.outcome,
             cause=verdict.cause,
@@ -231,7 +231,7 @@ def run_task(
         sandbox = trial.start()
         _require_users(task, sandbox)
         with trial.phase("agent") as execution:
-            execution.result = _solved(agent, task, sandbox, harness.scaled(task.agent_timeout))
+            execution.result = _solved(agent, plan, task, sandbox)
             if isinstance(execution.result, Solved):
                 trial.served(execution.result.service, execution.result.service_problem)
         trial.verify()
@@ -256,10 +256,10 @@ def _require_users(task: Task, sandbox: Sandbox) -> None:
             )
 
 
-def _solved(agent: Agent, task: Task, sandbox: Sandbox, timeout: float | None) -> ExecResult:
+def _solved(agent: Agent, plan: TrialPlan, task: Task, sandbox: Sandbox) -> ExecResult:
     """What became of the agent; one whose own code fails has ended with an error, as others do."""
     try:
-        return agent.solve(task, sandbox, timeout)
+        return agent.solve(task, sandbox, plan.scaled(task.agent_timeout), plan.seed)
     except (EngineError, ClaimTooLarge, AgentServiceError):
         raise
     except Exception:

@@ -49,8 +49,10 @@ class Agent(Protocol):
     def unsupported(self, task: Task) -> str | None:
         """Why this agent cannot be run on this task, for a skip; None when it can."""
 
-    def solve(self, task: Task, sandbox: Sandbox, timeout: float | None) -> ExecResult:
+    def solve(self, task: Task, sandbox: Sandbox, timeout: float | None, seed: int) -> ExecResult:
         """Work on the task inside the sandbox for at most ``timeout`` seconds.
 
-        Answers ``Solved`` where the agent tells what its own service cost.
+        ``seed`` is for an agent's own randomness: another for each task and sample, the same under
+        every configuration, so that configurations differ in nothing but resources. It is at least
+        0 and below 2 ** 32. Answers ``Solved`` where the agent tells what its own service cost.
         """

@@ -17,8 +17,9 @@ class Command:
     """Runs a shell command that finds the instruction in a file and in the environment.
 
     ``RESEVAL_INSTRUCTION_FILE`` names the file; ``RESEVAL_INSTRUCTION`` holds the text,
-    unless it is longer than the kernel lets an environment variable be. What its own service cost
-    the command may write into the file that ``RESEVAL_SERVICE_FILE`` names.
+    unless it is longer than the kernel lets an environment variable be. ``RESEVAL_SEED`` holds the
+    seed of the task's sample. What its own service cost the command may write into the file that
+    ``RESEVAL_SERVICE_FILE`` names.
     """
 
     def __init__(self, command: str) -> None:
@@ -29,12 +30,13 @@ class Command:
         """Any task can be handed to a command."""
         return None
 
-    def solve(self, task: Task, sandbox: Sandbox, timeout: float | None) -> ExecResult:
+    def solve(self, task: Task, sandbox: Sandbox, timeout: float | None, seed: int) -> ExecResult:
         """Hand over the instruction and run the command."""
         instruction = task.instruction.encode()
         sandbox.write(INSTRUCTION_FILE, instruction)
         env = {
             "RESEVAL_INSTRUCTION_FILE": INSTRUCTION_FILE,
+            "RESEVAL_SEED": str(seed),
             "RESEVAL_SERVICE_FILE": SERVICE_FILE,
         }
         if len(instruction) <= _LONGEST_VARIABLE:

@@ -15,6 +15,6 @@ class Nop:
         """Doing nothing is possible everywhere."""
         return None
 
-    def solve(self, task: Task, sandbox: Sandbox, timeout: float | None) -> ExecResult:
+    def solve(self, task: Task, sandbox: Sandbox, timeout: float | None, seed: int) -> ExecResult:
         """Do nothing, successfully."""
         return ExecResult(exit_code=0, stdout="", stderr="", seconds=0.0)

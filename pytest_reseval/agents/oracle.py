@@ -16,7 +16,7 @@ class Oracle:
         """A task without a reference solution has nothing for the oracle to run."""
         return "the oracle needs solution/solve.sh" if task.solution is None else None
 
-    def solve(self, task: Task, sandbox: Sandbox, timeout: float | None) -> ExecResult:
+    def solve(self, task: Task, sandbox: Sandbox, timeout: float | None, seed: int) -> ExecResult:
         """Copy the solution in and run it."""
         assert task.solution is not None
         sandbox.put(task.solution, "/solution")

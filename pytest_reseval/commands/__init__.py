@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+import click
 
 from pytest_reseval.commands import clean
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and answer its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="reseval",
-        description="What pytest-reseval offers beside runs of pytest.",
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    clean.declare(commands)
-    chosen = parser.parse_args(arguments)
-    status: int = chosen.run(chosen)
-    return status
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Read, compare and calibrate runs of pytest-reseval, and clean up after dead ones.
+
+    A RUN is the folder that pytest named at the end under "records".
+    """
+
+
+main.add_command(clean.command)

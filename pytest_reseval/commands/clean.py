@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import click
 
 from pytest_reseval.admission import default_directory
 from pytest_reseval.admission.janitor import LedgerJanitor
@@ -15,45 +16,37 @@ from pytest_reseval.engines.base import EngineError, EngineUnavailable
 from pytest_reseval.janitor import CannotRemove, Janitor, Orphan
 from pytest_reseval.printable import printable
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
 _ENGINES = ("docker", "local")
 
 
-def declare(commands: Subparsers) -> None:
-    """Add this command to the parser of all."""
-    parser = commands.add_parser(
-        "clean",
-        help="remove what dead runs left on this host",
-        description="Remove what dead runs left on this host: containers, networks, volumes and "
-        "layers of broken builds, private directories and cgroups of sandboxes, entries of the "
-        "admission ledger. What a living process owns is never touched, nor is what another host "
-        "or pid namespace owns. Built images are kept.",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="show it and change nothing")
-    parser.add_argument(
-        "--ledger",
-        type=Path,
-        metavar="DIR",
-        help="folder of the admission ledger (default: the one that all users share)",
-    )
-    parser.set_defaults(run=_run)
+@click.command("clean")
+@click.option("--dry-run", is_flag=True, help="Show it and change nothing.")
+@click.option(
+    "--ledger",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the admission ledger (default: the one that all users share).",
+)
+def command(dry_run: bool, ledger: Path | None) -> None:
+    """Remove what dead runs left on this host.
 
-
-def _run(chosen: argparse.Namespace) -> int:
-    cleaning = _Cleaning(chosen.dry_run)
+    Containers, networks, volumes and layers of broken builds, private directories and cgroups of
+    sandboxes, entries of the admission ledger. What a living process owns is never touched, nor is
+    what another host or pid namespace owns. Built images are kept.
+    """
+    cleaning = _Cleaning(dry_run)
     with ExitStack() as opened:
         for name in _ENGINES:
             try:
                 janitor = opened.enter_context(janitor_of(name))
             except EngineUnavailable as unavailable:
-                print(f"{name}: not looked at: {_line(unavailable.reason)}")
+                click.echo(f"{name}: not looked at: {_line(unavailable.reason)}")
             else:
                 cleaning.clean(name, janitor)
-        cleaning.clean("ledger", LedgerJanitor(chosen.ledger or default_directory()))
-    print(cleaning.total())
-    return 1 if cleaning.failed else 0
+        cleaning.clean("ledger", LedgerJanitor(ledger or default_directory()))
+    click.echo(cleaning.total())
+    if cleaning.failed:
+        sys.exit(1)
 
 
 class _Cleaning:
@@ -71,11 +64,11 @@ class _Cleaning:
         try:
             orphans = janitor.orphans()
         except (CannotRemove, EngineError) as error:
-            print(f"{place}: not looked at: {_line(str(error))}")
+            click.echo(f"{place}: not looked at: {_line(str(error))}")
             self.failed = True
             return
         for orphan, columns in zip(orphans, _columns(orphans), strict=True):
-            print(columns, self._treat(janitor, orphan), flush=True)
+            click.echo(f"{columns} {self._treat(janitor, orphan)}")
 
     def _treat(self, janitor: Janitor, orphan: Orphan) -> str:
         self._found += 1

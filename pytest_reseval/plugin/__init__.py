@@ -105,8 +105,9 @@ def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     if any("reseval_plan" in getattr(item, "fixturenames", ()) for item in items):
-        from pytest_reseval.plugin.collection import check_items
+        from pytest_reseval.plugin.collection import check_items, put_in_order
 
+        put_in_order(config, items)
         check_items(session, config, items)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_reseval.order import blocked
 from pytest_reseval.plans import (
     Defaults,
     Demand,
@@ -158,7 +159,14 @@ def _plans(
     environment: Environment,
 ) -> list[TrialPlan]:
     settings = run_of(config).settings
-    sweep = Sweep(settings.headroom, settings.headroom_typed, settings.samples)
+    sweep = Sweep(
+        settings.headroom,
+        settings.headroom_typed,
+        settings.samples,
+        settings.cpu_headroom,
+        settings.timeout_scale,
+        run_of(config).identity().seed,
+    )
     defaults = Defaults(
         settings.default_memory,
         settings.default_cpu,
@@ -202,17 +210,28 @@ def too_large(items: Sequence[pytest.Item], memory: int, cores: float) -> list[s
     return list(sentences)
 
 
-def check_items(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put every parametrized test's plan on its item, and refuse what can never be admitted.
+def put_in_order(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put every parametrized test's plan on its item, and trials into the order of their starts.
 
-    Raises pytest.UsageError; an xdist worker sends its controller a failed collection report, from
-    which the controller raises it (``xdist.Distribution``), and runs nothing.
+    Trials change places among themselves; tests that are none keep theirs.
     """
+    trials = []
     for item in items:
         callspec = getattr(item, "callspec", None)
         plan = callspec.params.get("reseval_plan") if callspec else None
         if isinstance(plan, TrialPlan):
             item.stash[PLAN] = plan
+            trials.append((item.nodeid.removesuffix(f"{plan.key}]"), plan, item))
+    ordered = iter(blocked(trials, run_of(config).identity().seed))
+    items[:] = [next(ordered) if PLAN in item.stash else item for item in items]
+
+
+def check_items(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse what can never be admitted.
+
+    Raises pytest.UsageError; an xdist worker sends its controller a failed collection report, from
+    which the controller raises it (``xdist.Distribution``), and runs nothing.
+    """
     if config.option.collectonly:
         return
     try:

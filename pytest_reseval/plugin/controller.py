@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,9 @@ class Controller:
             from pytest_reseval.plugin.xdist import Distribution, spread_evenly
 
             spread_evenly(config)
-            config.pluginmanager.register(Distribution(self._run, self.tally), "reseval-xdist")
+            config.pluginmanager.register(
+                Distribution(self._run, self.tally, self._collected), "reseval-xdist"
+            )
 
     def check(self) -> None:
         """Raise pytest.UsageError for an option that cannot be meant."""
@@ -68,9 +70,19 @@ class Controller:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Know how many items there are to run; an xdist controller learns it from a worker."""
+        """Know what there is to run; an xdist controller learns it from a worker."""
         if session.items:
-            self.tally.selected = len(session.items)
+            self._collected([item.nodeid for item in session.items])
+
+    def _collected(self, nodeids: Sequence[str]) -> None:
+        """Note what is to be run, and in which order, before the first of it is."""
+        if self.tally.selected:
+            return
+        self.tally.selected = tuple(nodeids)
+        if self._manifest is not None:
+            self._manifest = replace(self._manifest, order=self.tally.trials)
+            with _records_written():
+                self._write_manifest(self._manifest)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count every report."""
@@ -123,6 +135,7 @@ class Controller:
             self._manifest,
             ended=manifest.now(),
             not_run=self.tally.not_run,
+            order=self.tally.trials,
             tasks={
                 record.task: record.task_digest for record in self.records() if record.task_digest
             },
@@ -155,7 +168,7 @@ class Controller:
             self._manifest,
             self.tally.not_run,
             self.tally.without_verdict,
-            self.tally.selected,
+            len(self.tally.selected),
             self._shown(self._run.directory.trials),
             reporter._tw.fullwidth,
             recalled=self.tally.recalled,
@@ -192,6 +205,7 @@ class Controller:
         now = {
             "the engine": (first.engine.name, self._run.engine.info.name),
             "the agent": (first.agent, self._run.agent.name),
+            "the seed": (str(first.seed), str(self._run.identity().seed)),
             "pytest's rootdir, from which trials have their names,": (
                 first.rootdir,
                 str(self._config.rootpath),
@@ -226,7 +240,7 @@ class Controller:
             self._run.identity().run,
             interval,
             descriptor,
-            lambda: f"{self.tally.done} of {self.tally.selected} done",
+            lambda: f"{self.tally.done} of {len(self.tally.selected)} done",
         )
 
     def _shown(self, path: Path) -> Path:

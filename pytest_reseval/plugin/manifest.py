@@ -36,6 +36,7 @@ def begin(run: Run, workers: int) -> Manifest:
         versions={name: version(name) for name in _PACKAGES} | {"python": sys.version.split()[0]},
         arguments=tuple(run.config.invocation_params.args),
         rootdir=str(run.config.rootpath),
+        seed=run.identity().seed,
     )
 
 

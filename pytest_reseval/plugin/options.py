@@ -26,11 +26,13 @@ class Settings:
     headroom_typed: bool
     """The headrooms come from the command line, so they win over limits that authors declared."""
     samples: int
+    seed: int | None
     agent: str
     engine: str
     admission: Literal["guarantee", "limit", "off"]
     oom: Literal["infra-error", "failed"]
-    timeout_scale: float
+    cpu_headroom: tuple[Headroom, ...]
+    timeout_scale: tuple[float, ...]
     infra_retries: RetryPolicy
     results: Path | None
     resume: Path | None
@@ -75,6 +77,19 @@ def _headrooms(text: str) -> tuple[Headroom, ...]:
     return tuple(dict.fromkeys(Headroom.parse(word) for word in text.split(",")))
 
 
+def _cpu_headrooms(text: str) -> tuple[Headroom, ...]:
+    headrooms = _headrooms(text) if text else ()
+    for headroom in headrooms:
+        if headroom.grace is not None:
+            raise ValueError("CPU is throttled, never killed, so it has no grace; write 2x, say")
+    return headrooms
+
+
+def _scales(text: str) -> tuple[float, ...]:
+    words = (word.strip().removesuffix("x") for word in text.split(","))
+    return tuple(dict.fromkeys(map(_positive, words)))
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
@@ -88,6 +103,12 @@ def _whole_number(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= 1_000_000):
         raise ValueError("write a whole number from 1 to 1000000")
     return int(text)
+
+
+def _seed(text: str) -> int | None:
+    if text and not (text.isdecimal() and int(text) < 2**63):
+        raise ValueError("write a whole number from 0 to 9223372036854775807")
+    return int(text) if text else None
 
 
 def _positive(text: str) -> float:
@@ -123,8 +144,17 @@ _OPTIONS = (
         "headroom",
         _headrooms,
         "3x",
-        "limit / guarantee of memory and CPU: one or more of 1x, 1.5x, 3x, uncapped …, "
-        "separated by commas; every task is run under each",
+        "limit / guarantee of memory and CPU: one or more of 1x, 1.5x, 3x, uncapped, "
+        "lenient:2x/15s (ended after 15 s above the limit), …, separated by commas; every task is "
+        "run under each",
+        moves_scores=False,
+    ),
+    _Option(
+        "cpu_headroom",
+        _cpu_headrooms,
+        "",
+        "limit / guarantee of CPU where it is not that of memory; of several each is crossed with "
+        "each of memory",
         moves_scores=False,
     ),
     _Option(
@@ -132,6 +162,14 @@ _OPTIONS = (
         _whole_number,
         "1",
         "independent repetitions of a task per headroom",
+        moves_scores=False,
+    ),
+    _Option(
+        "seed",
+        _seed,
+        "",
+        "whole number from which the order of a sweep and the seeds of agents are drawn (default: "
+        "one of chance, kept in the manifest)",
         moves_scores=False,
     ),
     _Option(
@@ -159,7 +197,14 @@ _OPTIONS = (
         "infra-error",
         "what a kill at the sandbox's own limit is called: infra-error or failed",
     ),
-    _Option("timeout_scale", _positive, "1", "factor on the build, agent and verifier timeouts"),
+    _Option(
+        "timeout_scale",
+        _scales,
+        "1",
+        "factor on the build, agent and verifier timeouts; of several, separated by commas, every "
+        "task is run under each",
+        moves_scores=False,
+    ),
     _Option(
         "infra_retries",
         _retries,
@@ -273,7 +318,10 @@ def resolve(config: pytest.Config) -> Settings:
             "--reseval-results cannot stand beside --reseval-resume, which goes on in the folder "
             "that it names; leave one of them out"
         )
-    typed = config.getoption("reseval_headroom", None) is not None
+    typed = any(
+        config.getoption(name, None) is not None
+        for name in ("reseval_headroom", "reseval_cpu_headroom")
+    )
     return Settings(headroom_typed=typed, **values)
 
 

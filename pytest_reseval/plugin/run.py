@@ -32,6 +32,8 @@ class Identity:
     directory: str
     session: str
     """What tells this pytest run from others that wrote, or go on with, the same run."""
+    seed: int
+    """What the order of trials and the seeds of agents are drawn from."""
     under_way: bool = False
     """Whether trials may have ended by the time that the worker starts."""
     engine: str | None = None
@@ -68,9 +70,21 @@ class Run:
         now = datetime.now(UTC)
         name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         if self.settings.resume is not None and self.resumed is not None:
-            return Identity(self.resumed.run, str(self.settings.resume), session=name)
+            kept = self.resumed.seed
+            return Identity(
+                self.resumed.run,
+                str(self.settings.resume),
+                session=name,
+                seed=kept if self.settings.seed is None else self.settings.seed,
+            )
         directory = self.settings.results or self.config.rootpath / "reseval-runs" / name
-        return Identity(run=name, directory=str(directory), session=name)
+        seed = self.settings.seed
+        return Identity(
+            run=name,
+            directory=str(directory),
+            session=name,
+            seed=secrets.randbelow(2**32) if seed is None else seed,
+        )
 
     def identity(self) -> Identity:
         """The run's name and folder, and the engine if one was chosen by now."""
@@ -245,7 +259,6 @@ class Run:
             worker=self.worker,
             admission=settings.admission,
             oom_policy=settings.oom,
-            timeout_scale=settings.timeout_scale,
             host=Host(),
         )
         self._join_network()

@@ -5,6 +5,7 @@ Light on purpose: it counts in every project that has the plugin installed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
@@ -17,6 +18,8 @@ INFRA_ONLY = 75
 """Exit status when the only non-passes are infra-errors: EX_TEMPFAIL of sysexits.h, try again."""
 
 _INFRA_ERROR = "infra-error"
+
+_NAMES_A_TRIAL = re.compile(r"-s[0-9]+\]$")
 
 
 def carried(report: object) -> Mapping[str, Any] | None:
@@ -38,8 +41,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.verdicts: list[Mapping[str, Any]] = []
-        self.selected = 0
-        """Items that were to be run."""
+        self.selected: tuple[str, ...] = ()
+        """Node ids of the items that were to be run, in order."""
         self.recalled = 0
         """Verdicts that were on file before this run."""
         self._seen: set[str] = set()
@@ -69,6 +72,16 @@ class Tally:
         return tasks - trials
 
     @property
+    def trials(self) -> tuple[str, ...]:
+        """Items selected that are trials, as far as is known: an id tells how each is named."""
+        verdicts = {verdict["trial"] for verdict in self.verdicts}
+        return tuple(
+            nodeid
+            for nodeid in self.selected
+            if nodeid in verdicts or (nodeid not in self._seen and _NAMES_A_TRIAL.search(nodeid))
+        )
+
+    @property
     def done(self) -> int:
         """Items that were reported."""
         return len(self._seen)
@@ -76,7 +89,7 @@ class Tally:
     @property
     def not_run(self) -> int:
         """Items that were selected and never reported."""
-        return max(0, self.selected - self.done)
+        return max(0, len(self.selected) - self.done)
 
     def exit_status(self, native: int, unfiled: bool = False) -> int:
         """pytest's own exit status, but INFRA_ONLY where infra-errors are all that went wrong.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,16 +17,17 @@ from pytest_reseval.plugin.tally import Tally
 class Distribution:
     """The controller's side: what workers are told, and what is done when one dies."""
 
-    def __init__(self, run: Run, tally: Tally) -> None:
+    def __init__(self, run: Run, tally: Tally, collected: Callable[[Sequence[str]], None]) -> None:
         self._run = run
         self._tally = tally
+        self._collected = collected
         self._workers: set[int] = set()
         """Processes of the workers on this machine."""
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker which run it belongs to."""
-        under_way = self._tally.selected > 0
+        under_way = bool(self._tally.selected)
         node.workerinput["reseval"] = self._run.to_worker(under_way)
         if node.gateway.spec.popen:
             self._workers.add(node.gateway._rinfo().pid)
@@ -43,8 +45,8 @@ class Distribution:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
-        """Know how many items there are to run."""
-        self._tally.selected = len(ids)
+        """Know what there is to run."""
+        self._collected(ids)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:

@@ -21,8 +21,9 @@ def header(manifest: Manifest, on_file: Mapping[Outcome, int] | None = None) -> 
     lines = [
         f"reseval: engine {', '.join(facts)}",
         f"reseval: headroom {options['headroom']}; samples {options['samples']}; "
-        f"agent {printable(manifest.agent, keep='')}; admission by {options['admission']}, "
-        f"{format_memory(manifest.budget_memory)} and {manifest.budget_cores:g} cores to promise",
+        f"agent {printable(manifest.agent, keep='')}; seed {manifest.seed}; "
+        f"admission by {options['admission']}, {format_memory(manifest.budget_memory)} and "
+        f"{manifest.budget_cores:g} cores to promise",
     ]
     if on_file is not None:
         told = ", ".join(f"{on_file.get(outcome, 0)} {outcome}" for outcome in Outcome)

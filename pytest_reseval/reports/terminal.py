@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import textwrap
 from collections import Counter
@@ -12,11 +11,11 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from pytest_reseval.configuration import by_tightness
 from pytest_reseval.outcomes import Outcome
-from pytest_reseval.plans import DECLARED
 from pytest_reseval.printable import printable
 from pytest_reseval.records import Manifest, TrialRecord
-from pytest_reseval.resources import Headroom, format_memory
+from pytest_reseval.resources import format_memory
 from pytest_reseval.statistics import wilson_interval
 
 _NEAR = 0.9
@@ -264,13 +263,7 @@ def _table(
 
 def _configurations(records: Sequence[TrialRecord]) -> list[str]:
     """From the tightest to uncapped; limits that tests declare come last."""
-    return sorted({record.configuration for record in records}, key=_tightness)
-
-
-def _tightness(configuration: str) -> tuple[bool, float]:
-    if configuration == DECLARED:
-        return True, 0.0
-    return False, Headroom.parse(configuration).factor or math.inf
+    return by_tightness({record.configuration for record in records})
 
 
 def _tasks(records: Sequence[TrialRecord]) -> list[str]:

@@ -78,7 +78,7 @@ class Shrinking:
     name = "shrinking"
     def unsupported(self, task):
         return None
-    def solve(self, task, sandbox, timeout):
+    def solve(self, task, sandbox, timeout, seed):
         group = Path({group!r})
         limit = group / "memory.limit_in_bytes"
         used = int((group / "memory.usage_in_bytes").read_text())
@@ -152,7 +152,7 @@ class Stubborn:
     times = 0
     def unsupported(self, task):
         return None
-    def solve(self, task, sandbox, timeout):
+    def solve(self, task, sandbox, timeout, seed):
         self.times += 1
         return sandbox.exec({forever!r} if self.times == 1 else {solve!r})
 
@@ -351,7 +351,7 @@ class Filling:
     name = "filling"
     def unsupported(self, task):
         return None
-    def solve(self, task, sandbox, timeout):
+    def solve(self, task, sandbox, timeout, seed):
         with BALLAST.open("wb") as ballast:
             try:
                 while True:
@@ -435,7 +435,7 @@ class Limited:
     name = "limited"
     def unsupported(self, task):
         return None
-    def solve(self, task, sandbox, timeout):
+    def solve(self, task, sandbox, timeout, seed):
         raise AgentServiceError("429 Too Many Requests")
 
 def pytest_reseval_agent(name):

@@ -132,7 +132,7 @@ def leave(pytester: pytest.Pytester) -> Path:
             name = "staying"
             def unsupported(self, task):
                 return None
-            def solve(self, task, sandbox, timeout):
+            def solve(self, task, sandbox, timeout, seed):
                 deadline = time.monotonic() + 120
                 while not Path({str(path)!r}).exists():
                     assert time.monotonic() < deadline, "no leave was given"

@@ -32,7 +32,7 @@ class Flaky:
     name = "flaky"
     def unsupported(self, task):
         return None
-    def solve(self, task, sandbox, timeout):
+    def solve(self, task, sandbox, timeout, seed):
         calls = Path({calls!r}) / task.name
         calls.parent.mkdir(exist_ok=True)
         with calls.open("a") as file:
@@ -401,7 +401,7 @@ def filling(small_disk: Path, pytester: pytest.Pytester) -> Iterator[Path]:
             name = "filling"
             def unsupported(self, task):
                 return None
-            def solve(self, task, sandbox, timeout):
+            def solve(self, task, sandbox, timeout, seed):
                 with pytest.raises(OSError), FILLER.open("wb") as file:
                     while True:
                         file.write(bytes(1 << 12))

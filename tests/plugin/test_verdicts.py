@@ -123,7 +123,7 @@ def test_a_conftest_may_bring_an_agent(
             name = "mine"
             def unsupported(self, task):
                 return None
-            def solve(self, task, sandbox, timeout):
+            def solve(self, task, sandbox, timeout, seed):
                 if task.name == "busy":
                     raise AgentServiceError("429 Too Many Requests")
                 return sandbox.exec("mkdir -p /app && echo 42 > /app/answer", timeout=timeout)
@@ -163,7 +163,7 @@ def test_an_agent_whose_own_code_fails_counts(
             name = "mine"
             def unsupported(self, task):
                 return None
-            def solve(self, task, sandbox, timeout):
+            def solve(self, task, sandbox, timeout, seed):
                 raise ValueError("oops")
 
         def pytest_reseval_agent(name):
@@ -282,7 +282,7 @@ def test_a_worker_that_dies_leaves_a_verdict(
             name = "fatal"
             def unsupported(self, task):
                 return None
-            def solve(self, task, sandbox, timeout):
+            def solve(self, task, sandbox, timeout, seed):
                 if task.name == "fatal":
                     os.kill(os.getpid(), signal.SIGKILL)
                 return sandbox.exec("mkdir -p /app && echo 42 > /app/answer", timeout=timeout)

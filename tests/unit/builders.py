@@ -12,6 +12,7 @@ from pytest_reseval.admission import Budget, Ledger
 from pytest_reseval.agents.base import Agent
 from pytest_reseval.cgroups.meter import Counters, Meter, PeakSource, Sample
 from pytest_reseval.cgroups.sampler import Sampler
+from pytest_reseval.configuration import Configuration
 from pytest_reseval.disk.watcher import DiskWatcher
 from pytest_reseval.engines.base import (
     Enforced,
@@ -191,7 +192,7 @@ def make_plan(task: Task, resources: Resources = RESOURCES) -> TrialPlan:
     return TrialPlan(
         name=task.name,
         task=task,
-        configuration="2x",
+        configuration=Configuration.parse("2x"),
         sample=0,
         resources=resources,
         environment=task.environment,
@@ -348,7 +349,7 @@ class Acting:
     def unsupported(self, task: Task) -> str | None:
         return None
 
-    def solve(self, task: Task, sandbox: Sandbox, timeout: float | None) -> ExecResult:
+    def solve(self, task: Task, sandbox: Sandbox, timeout: float | None, seed: int) -> ExecResult:
         return self.act(sandbox)
 
 
@@ -362,7 +363,6 @@ def make_harness(folder: Path, engine: Engine, agent: Agent, **fields: Any) -> H
         "worker": "main",
         "admission": "guarantee",
         "oom_policy": "infra-error",
-        "timeout_scale": 1.0,
         "host": None,
     }
     return Harness(engine=engine, agent=agent, **(told | fields))

@@ -23,6 +23,7 @@ BELOW = {
     "conditions",
     "control",
     "commands",
+    "configuration",
     "disk",
     "enforcement",
     "engines",
@@ -31,6 +32,7 @@ BELOW = {
     "janitor",
     "journal",
     "occupancy",
+    "order",
     "outcomes",
     "plans",
     "printable",
@@ -39,6 +41,7 @@ BELOW = {
     "reports",
     "resources",
     "resume",
+    "runs",
     "service",
     "statistics",
     "tasks",
@@ -50,6 +53,7 @@ BELOW = {
 KEEPER = "engines.local.keeper"
 
 HOMES = {
+    "click": {"commands"},
     "docker": {"engines.docker"},
     "requests": {"engines.docker"},
     "urllib3": {"engines.docker"},
@@ -61,6 +65,7 @@ HOMES = {
         "records",
         "reports.junit",
         "resume",
+        "runs",
         "service",
         "tasks",
         "verification",

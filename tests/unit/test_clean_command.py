@@ -64,11 +64,19 @@ def ledger(tmp_path: Path) -> Path:
     return tmp_path / "ledger"
 
 
+def answered(arguments: list[str]) -> int:
+    """The exit status of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
 def test_nothing_is_left(
     shelves: dict[str, Janitor], ledger: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shelves["docker"] = Shelf()
-    assert main(["clean", f"--ledger={ledger}"]) == 0
+    assert answered(["clean", f"--ledger={ledger}"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "local: not looked at: no local here",
         "nothing of dead runs was found",
@@ -80,7 +88,7 @@ def test_each_thing_has_a_line(
     shelves: dict[str, Janitor], ledger: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shelves |= {"docker": Shelf("a", "b\x1b[2J"), "local": (local := Shelf("c"))}
-    assert main(["clean", f"--ledger={ledger}"]) == 0
+    assert answered(["clean", f"--ledger={ledger}"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "thing  a         run r, process 1  removed",
         "thing  b\\x1b[2J  run r, process 1  removed",
@@ -94,7 +102,7 @@ def test_a_dry_run_changes_nothing(
     shelves: dict[str, Janitor], ledger: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shelves |= {"docker": (shelf := Shelf("a")), "local": Shelf()}
-    assert main(["clean", "--dry-run", f"--ledger={ledger}"]) == 0
+    assert answered(["clean", "--dry-run", f"--ledger={ledger}"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "thing  a  run r, process 1  would be removed",
         "1 left of dead runs; nothing was changed",
@@ -106,7 +114,7 @@ def test_what_stays_is_told_and_answered(
     shelves: dict[str, Janitor], ledger: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shelves |= {"docker": Shelf("a", "b", stuck="a"), "local": Shelf()}
-    assert main(["clean", f"--ledger={ledger}"]) == 1
+    assert answered(["clean", f"--ledger={ledger}"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("not removed: it is stuck")
     assert lines[-1] == "1 removed, 1 not"
@@ -116,7 +124,7 @@ def test_an_engine_that_goes_away_is_told_and_answered(
     shelves: dict[str, Janitor], ledger: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shelves |= {"docker": Lost(), "local": Shelf()}
-    assert main(["clean", f"--ledger={ledger}"]) == 1
+    assert answered(["clean", f"--ledger={ledger}"]) == 1
     assert "docker: not looked at: it went away" in capsys.readouterr().out
 
 

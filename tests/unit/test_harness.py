@@ -63,13 +63,7 @@ def test_the_budget_keeps_a_reserve_of_at_most_a_quarter(
 
 def harness(folder: Path, admission: AdmissionMode) -> Harness:
     engine = MemoryEngine(MemorySandbox())
-    return make_harness(folder, engine, Acting(), admission=admission, timeout_scale=2.0)
-
-
-def test_timeouts_are_scaled_where_there_are_any(tmp_path: Path) -> None:
-    scaled = harness(tmp_path, "guarantee").scaled
-    assert scaled(30.0) == 60.0
-    assert scaled(None) is None
+    return make_harness(folder, engine, Acting(), admission=admission)
 
 
 @pytest.mark.parametrize(

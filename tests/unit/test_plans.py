@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_reseval.plans import (
-    DECLARED,
     Defaults,
     Demand,
     Sweep,
@@ -69,7 +68,7 @@ def test_silence_takes_the_default_and_says_so() -> None:
 
 def test_declared_limits_hold_when_no_headroom_was_typed() -> None:
     (plan,) = made(Demand(memory_guarantee=GIB, memory_limit=2 * GIB), "3x", "uncapped")
-    assert plan.configuration == "declared"
+    assert plan.configuration.label == "declared"
     assert plan.resources.memory_limit == 2 * GIB
     assert plan.resources.cpu_limit == 3.0
 
@@ -160,7 +159,7 @@ def test_the_configurations_of_a_sample_are_neighbours_in_the_order_given(
     demand: Demand, sweep: Sweep
 ) -> None:
     found = list(plans("unpack", None, demand, ENVIRONMENT, sweep, DEFAULTS))
-    assert [(plan.sample, plan.configuration) for plan in found] == [
+    assert [(plan.sample, plan.configuration.label) for plan in found] == [
         (sample, headroom.label) for sample in range(sweep.samples) for headroom in sweep.headrooms
     ]
 
@@ -200,7 +199,7 @@ def test_declared_limits_hold_unless_a_headroom_was_typed_or_they_contradict(
         return
     found = list(plans("unpack", None, demand, ENVIRONMENT, sweep, DEFAULTS))
     assert len({plan.key for plan in found}) == len(found)
-    assert {plan.configuration == DECLARED for plan in found} == {holds}
+    assert {plan.configuration.memory is None for plan in found} == {holds}
     assert len(found) == sweep.samples * (1 if holds else len(sweep.headrooms))
     for plan, headroom in zip(found, cycle(sweep.headrooms)):
         resources = plan.resources
@@ -241,7 +240,8 @@ def test_a_separate_verifier_gets_its_own_guarantees_under_the_trial_s_headroom(
             (own.storage_limit, verifiers.storage_limit, agents.storage_limit),
         ):
             assert granted == (of_agent if stated is None else stated)
-        headroom = Headroom.parse(plan.configuration)
+        headroom = plan.configuration.memory
+        assert headroom is not None
         assert verifiers.memory_limit == headroom.memory_limit(verifiers.memory_guarantee)
         assert verifiers.cpu_limit == headroom.cpu_limit(verifiers.cpu_guarantee)
         apart = verifier_plan(plan)

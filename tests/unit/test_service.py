@@ -139,7 +139,7 @@ def test_a_command_tells_what_it_left_in_the_file_that_it_was_given(
     if left is not None:
         sandbox.files[SERVICE_FILE] = left
     sandbox.answer = answer
-    result = Command("work").solve(make_task(tmp_path / "task"), sandbox, 1.0)
+    result = Command("work").solve(make_task(tmp_path / "task"), sandbox, 1.0, 0)
     assert isinstance(result, Solved)
     assert (result.exit_code, result.service) == (3, service)
     assert (result.service_problem is not None) == (left == b"rubbish")

@@ -335,12 +335,16 @@ def test_timeouts_are_scaled_for_agent_and_verifier(world: World) -> None:
     seen = []
 
     class Timed(Acting):
-        def solve(self, task: Any, sandbox: Sandbox, timeout: float | None) -> ExecResult:
+        def solve(
+            self, task: Any, sandbox: Sandbox, timeout: float | None, seed: int
+        ) -> ExecResult:
             seen.append(timeout)
             return DONE
 
-    shared = make_harness(world.folder, world.engine, Timed(), timeout_scale=0.5)
-    run_to_verdict(make_plan(make_task(world.folder / "unpack")), shared, TRIAL, RetryPolicy())
+    shared = make_harness(world.folder, world.engine, Timed())
+    plan = make_plan(make_task(world.folder / "unpack"))
+    hasty = replace(plan, configuration=replace(plan.configuration, timeout_scale=0.5))
+    run_to_verdict(hasty, shared, TRIAL, RetryPolicy())
     assert seen == [30.0]
     assert world.sandbox.timeouts == [15.0, 15.0]
 

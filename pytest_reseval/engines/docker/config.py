@@ -53,9 +53,9 @@ def container_config(
         "LogConfig": {"Type": "none"},
         "Init": False,
     }
-    if resources.memory_limit is not None:
+    if resources.memory_ceiling is not None:
         # Docker's default for memory and swap together is twice the memory.
-        host |= {"Memory": resources.memory_limit, "MemorySwap": resources.memory_limit}
+        host |= {"Memory": resources.memory_ceiling, "MemorySwap": resources.memory_ceiling}
     if resources.cpu_limit is not None:
         # Not NanoCpus: Docker refuses that above the number of the host's cores.
         host |= {"CpuPeriod": CPU_PERIOD, "CpuQuota": cpu_quota(resources.cpu_limit)}

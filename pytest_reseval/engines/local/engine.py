@@ -202,14 +202,14 @@ class LocalEngine:
         if root is None:
             raise KeeperFailed("the keeper ended as soon as it was ready")
         shm = os.open(f"/proc/{keeper.first_process}/root/dev/shm", os.O_RDONLY | os.O_DIRECTORY)
-        return Watchdog(root, keeper.first_process, shm, resources.memory_limit)
+        return Watchdog(root, keeper.first_process, shm, resources.memory_ceiling)
 
     def _enforced(self, cgroup: Cgroup | None, resources: Resources) -> Enforced:
         if cgroup is None:
             bounded = self._process_bound(cgroup, resources) is not None
             return Enforced(
                 by="watchdog",
-                memory_limit=resources.memory_limit,
+                memory_limit=resources.memory_ceiling,
                 memory_swap_limit=None,
                 cpu_limit=None,
                 cpu_weight=None,
