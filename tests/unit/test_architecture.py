@@ -52,6 +52,9 @@ BELOW = {
 
 KEEPER = "engines.local.keeper"
 
+STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "permutation", "power", "trend")}
+"""Modules that need the extra ``study``."""
+
 HOMES = {
     "click": {"commands"},
     "docker": {"engines.docker"},
@@ -70,6 +73,8 @@ HOMES = {
         "tasks",
         "verification",
     },
+    "numpy": STUDY,
+    "scipy": STUDY,
     "pytest": ABOVE,
     "_pytest": ABOVE,
 }
