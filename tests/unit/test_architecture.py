@@ -44,6 +44,7 @@ BELOW = {
     "runs",
     "service",
     "statistics",
+    "study",
     "tasks",
     "trial",
     "verification",
@@ -52,7 +53,9 @@ BELOW = {
 
 KEEPER = "engines.local.keeper"
 
-STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "permutation", "power", "trend")}
+STUDY = {
+    f"statistics.{name}" for name in ("estimates", "paired", "permutation", "power", "trend")
+} | {"study.confounders"}
 """Modules that need the extra ``study``."""
 
 HOMES = {

@@ -16,6 +16,7 @@ from pytest_reseval.plugin import options
 from pytest_reseval.records import Manifest, TrialRecord
 from pytest_reseval.resources import Resources
 from pytest_reseval.service import ServiceUse
+from pytest_reseval.study.confounders import CONDITIONS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -48,6 +49,10 @@ def _code(document: Path) -> set[str]:
 )
 def test_every_field_that_is_written_down_is_explained(written: type) -> None:
     assert {field.name for field in fields(written)} <= _code(DOCS / "records.md")
+
+
+def test_every_condition_that_is_compared_has_a_row() -> None:
+    assert {one.name for one in CONDITIONS} <= _code(DOCS / "confounders.md")
 
 
 def test_every_cause_has_a_row() -> None:
