@@ -84,7 +84,7 @@ def test_what_an_agent_on_our_side_tells_is_on_record(
             name = "remote"
             def unsupported(self, task):
                 return None
-            def solve(self, task, sandbox, timeout, **more):
+            def solve(self, task, sandbox, timeout, seed):
                 use = ServiceUse(requests=12, seconds=80.5, errors=1)
                 if task.name == "refused":
                     raise AgentServiceError("429", service=use)
