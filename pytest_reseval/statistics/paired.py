@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from pytest_reseval.statistics.permutation import sign_flips, two_sided
+from pytest_reseval.statistics.signflip import sign_flip_p_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,7 @@ def difference(tasks: Sequence[Sequence[tuple[float, float]]]) -> Difference:
         return Difference(0.0, -1.0, 1.0, 1.0, 0, 0)
     value = float(totals.sum()) / count
     low, high = _interval(totals, sizes) if len(given) > 1 else (-1.0, 1.0)
-    whole = totals.astype(np.int64)
-    p_value = two_sided(int(whole.sum()), [sign_flips(int(one)) for one in whole if one])
+    p_value = sign_flip_p_value(int(total) for total in totals)
     return Difference(value, low, high, p_value, len(given), count)
 
 

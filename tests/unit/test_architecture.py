@@ -27,6 +27,8 @@ BELOW = {
     "disk",
     "enforcement",
     "engines",
+    "gates",
+    "grace",
     "harness",
     "healthcheck",
     "janitor",
@@ -53,9 +55,9 @@ BELOW = {
 
 KEEPER = "engines.local.keeper"
 
-STUDY = {
-    f"statistics.{name}" for name in ("estimates", "paired", "permutation", "power", "trend")
-} | {"study.confounders"}
+STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "power", "signflip")} | {
+    "study.confounders"
+}
 """Modules that need the extra ``study``."""
 
 HOMES = {
