@@ -20,6 +20,7 @@ BELOW = {
     "artifacts",
     "attempts",
     "cgroups",
+    "conditions",
     "control",
     "commands",
     "configuration",
@@ -43,7 +44,9 @@ BELOW = {
     "resources",
     "resume",
     "runs",
+    "service",
     "statistics",
+    "study",
     "tasks",
     "trial",
     "verification",
@@ -52,7 +55,9 @@ BELOW = {
 
 KEEPER = "engines.local.keeper"
 
-STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "power", "signflip")}
+STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "power", "signflip")} | {
+    "study.confounders"
+}
 """Modules that need the extra ``study``."""
 
 HOMES = {
@@ -60,7 +65,7 @@ HOMES = {
     "docker": {"engines.docker"},
     "requests": {"engines.docker"},
     "urllib3": {"engines.docker"},
-    "psutil": {"engines.docker", "engines.local", "plugin.manifest", "provision"},
+    "psutil": {"conditions", "engines.docker", "engines.local", "plugin.manifest", "provision"},
     "tabulate": {"reports.terminal"},
     "msgspec": {
         "admission.files",
@@ -69,6 +74,7 @@ HOMES = {
         "reports.junit",
         "resume",
         "runs",
+        "service",
         "tasks",
         "verification",
     },
