@@ -50,7 +50,10 @@ BELOW = {
 
 KEEPER = "engines.local.keeper"
 
-STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "permutation", "power", "trend")}
+STUDY = {
+    "reports.findings.series",
+    *(f"statistics.{name}" for name in ("estimates", "paired", "permutation", "power", "trend")),
+}
 """Modules that need the extra ``study``."""
 
 HOMES = {
@@ -70,6 +73,8 @@ HOMES = {
         "tasks",
         "verification",
     },
+    "jinja2": {"reports.page"},
+    "plotly": {"reports.page"},
     "numpy": STUDY,
     "scipy": STUDY,
     "pytest": ABOVE,
