@@ -23,6 +23,12 @@ class Cell:
     """Place in the records of the trial most worth looking at: the first that did not pass."""
     _first_failed: bool = False
 
+    @property
+    def worst(self) -> Outcome | None:
+        """An infra-error before a failure before a pass; None without any verdict."""
+        order = (Outcome.INFRA_ERROR, Outcome.FAILED, Outcome.PASSED)
+        return next((one for one in order if self.outcomes[one]), None)
+
     def add(self, index: int, record: TrialRecord) -> None:
         """Count a trial that has this place in the records."""
         self.outcomes[record.outcome] += 1
