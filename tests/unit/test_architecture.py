@@ -52,7 +52,7 @@ KEEPER = "engines.local.keeper"
 
 STUDY = {
     "reports.findings.series",
-    *(f"statistics.{name}" for name in ("estimates", "paired", "permutation", "power", "trend")),
+    *(f"statistics.{name}" for name in ("estimates", "paired", "power", "signflip")),
 }
 """Modules that need the extra ``study``."""
 

@@ -11,6 +11,10 @@ from pytest_reseval.harness import AdmissionMode, promised
 from pytest_reseval.outcomes import Outcome
 from pytest_reseval.records import Attempt, Manifest, TrialRecord
 
+BRIEF = 0.1
+"""Seconds. Records tell when the trial was over, which is some hundredths after its promise was
+given back; a load that did not last this long may be of that making, and is left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -79,7 +83,10 @@ def timeline(records: Sequence[TrialRecord], manifest: Manifest) -> Timeline | N
 
 
 def loads(spans: Iterable[Span]) -> list[Load]:
-    """The load after each moment at which a span begins to wait, is admitted, or ends."""
+    """The load after each moment at which a span begins to wait, is admitted, or ends.
+
+    Loads that last less than BRIEF are left out.
+    """
     changes: list[tuple[float, int, int, int, float]] = []
     for span in spans:
         changes.append((span.asked, 1, 0, 0, 0.0))
@@ -97,10 +104,9 @@ def loads(spans: Iterable[Span]) -> list[Load]:
             cores + share,
         )
         load = Load(time, waiting, running, memory, round(cores, 6))
-        if found and found[-1].time == time:
-            found[-1] = load
-        else:
-            found.append(load)
+        if found and time - found[-1].time < BRIEF:
+            found.pop()
+        found.append(load)
     return found
 
 

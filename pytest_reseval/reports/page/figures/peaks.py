@@ -8,7 +8,7 @@ from plotly import graph_objects as go
 
 from pytest_reseval.reports.findings.peaks import Peak
 from pytest_reseval.reports.page.figures import Drawing
-from pytest_reseval.reports.page.figures.style import GREY, layout, name, series, words
+from pytest_reseval.reports.page.figures.style import GREY, RED, layout, name, series, words
 from pytest_reseval.resources import format_memory
 
 MOST_TASKS = 30
@@ -40,7 +40,7 @@ def peaks_drawing(peaks: Sequence[Peak], configurations: Sequence[str]) -> Drawi
             figure.add_trace(_marks(configuration, colour, symbol, mine, height))
     figure.add_trace(_rings("OOM kill", "x-thin", [p for p in shown if p.oom_kills], height))
     figure.add_trace(
-        _rings("page cache at the limit", "circle-open", [p for p in shown if p.saturated], height)
+        _rings("page cache at limit", "circle-open", [p for p in shown if p.saturated], height)
     )
     above = sum(1 for task in tasks if any(p.ratio > 1 for p in shown if p.task == task))
     return Drawing(
@@ -99,7 +99,7 @@ def _needs(shown: Sequence[Peak], height: dict[int, float]) -> go.Scatter:
         y=y,
         mode="lines",
         line={"color": GREY, "width": 2},
-        name="sampled need to peak",
+        name="need (sampled) to peak",
         hoverinfo="skip",
     )
 
@@ -137,7 +137,7 @@ def _rings(title: str, symbol: str, marked: Sequence[Peak], height: dict[int, fl
         x=[peak.ratio for peak in marked] or [None],
         y=[height[id(peak)] for peak in marked] or [None],
         mode="markers",
-        marker={"symbol": symbol, "size": 14, "color": "#d00000", "line": {"width": 2}},
+        marker={"symbol": symbol, "size": 14, "color": RED, "line": {"width": 2, "color": RED}},
         name=title,
         showlegend=bool(marked),
         hoverinfo="skip",

@@ -72,7 +72,7 @@ def overlay_drawing(runs: Sequence[tuple[str, Sequence[Point]]]) -> Drawing:
 def _layout(labels: Sequence[str]) -> dict[str, object]:
     return layout(
         xaxis={
-            "title": {"text": "configuration, from the tightest to the loosest"},
+            "title": {"text": "configuration, tightest first"},
             "tickvals": list(range(len(labels))),
             "ticktext": [words(label) for label in labels],
             "range": [-0.5, len(labels) - 0.5],
@@ -94,9 +94,10 @@ def _between(points: Sequence[Point]) -> go.Scatter:
     """The room between what was scored and what could have been at most."""
     low = [point.scores.at_least.value for point in points]
     high = [point.scores.at_most.value for point in points]
-    places = list(range(len(points)))
+    at_least = [place - 1.5 * _APART for place in range(len(points))]
+    at_most = [place + 0.5 * _APART for place in range(len(points))]
     return go.Scatter(
-        x=places + places[::-1],
+        x=at_most + at_least[::-1],
         y=high + low[::-1],
         fill="toself",
         fillcolor="rgba(0,114,178,0.12)",

@@ -19,6 +19,8 @@ ORANGE = "#E69F00"
 VERMILION = "#D55E00"
 PURPLE = "#CC79A7"
 GREY = "#888888"
+RED = "#d00000"
+"""Of marks on data, beside the others."""
 
 OUTCOME_COLOURS = {
     Outcome.PASSED: GREEN,
@@ -59,7 +61,14 @@ def layout(**settings: Any) -> dict[str, Any]:
     common: dict[str, Any] = {
         "template": "none",
         "margin": {"l": 56, "r": 12, "t": 16, "b": 44},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xref": "container",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "font": {"size": 12},
+        },
         "hovermode": "closest",
         "font": {"size": 13},
     }

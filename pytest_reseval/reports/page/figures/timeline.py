@@ -117,7 +117,13 @@ def _running(
         marker={
             "color": OUTCOME_COLOURS[outcome],
             "line": {"width": 0.5, "color": "white"},
-            "pattern": {"shape": pattern, "size": 5, "solidity": 0.35, "fgcolor": "white"},
+            "pattern": {
+                "shape": pattern,
+                "size": 6,
+                "solidity": 0.3,
+                "bgcolor": OUTCOME_COLOURS[outcome],
+                "fgcolor": "white",
+            },
         },
         name=str(outcome),
         customdata=[span.trial for span in spans],

@@ -1,6 +1,8 @@
 "use strict";
 (async () => {
   const PRINT_WIDTH = 660;
+  const NARROW = 500; // in CSS pixels, as all lengths
+  const ROOM_FOR_LEGEND = 70;
   const OUTCOMES = ["passed", "failed", "infra-error"];
   const SYMBOLS = ["✓", "✗", "⚠"];
   const byId = (id) => document.getElementById(id);
@@ -41,13 +43,13 @@
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       dragmode: coarse.matches ? false : "zoom",
-      font: {...layout.font, color: colour("--text"), family: style.fontFamily},
+      font: {...layout.font, color: colour("--text"), family: getComputedStyle(document.body).fontFamily},
       legend: {...layout.legend, bgcolor: "rgba(0,0,0,0)"},
       hoverlabel: {align: "left", bgcolor: colour("--panel"), font: {color: colour("--text")}},
     };
     for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
       result[name] = {
-        ...layout[name], gridcolor: colour("--grid"), linecolor: colour("--rule"), zerolinecolor: colour("--rule"),
+        ...layout[name], title: {...layout[name].title, font: {size: 13}}, gridcolor: colour("--grid"), linecolor: colour("--rule"), zerolinecolor: colour("--rule"),
       };
     }
     return result;
@@ -55,6 +57,9 @@
 
   function draw(element, data, layout) {
     drawn.set(element, [data, layout]);
+    element.dataset.height ??= element.clientHeight;
+    const legend = element.clientWidth < NARROW ? ROOM_FOR_LEGEND : 0;
+    element.style.height = `${Number(element.dataset.height) + legend}px`;
     const done = Plotly.react(element, data, themed(layout), {responsive: true, displayModeBar: false});
     return done.then(() => { element.dataset.drawn = "true"; });
   }
@@ -113,7 +118,7 @@
     }
     trial.series.forEach((one, place) => {
       data.push(
-        line(one.cpuTime, one.cores, "cores in use", "#0072B2", {line: {shape: "vh"}, trace: {...second, showlegend: !place}}),
+        line(one.cpuTime, one.cores, "cores in use", "#56B4E9", {line: {shape: "vh"}, trace: {...second, showlegend: !place}}),
         line(one.cpuTime, one.throttled, "throttled (s per s)", "#E69F00", {line: {shape: "vh", dash: "dot"}, trace: {...second, showlegend: !place}}),
       );
     });
@@ -139,7 +144,7 @@
     }));
     const layout = {
       margin: {l: 60, r: 12, t: 16, b: 44}, hovermode: "x", font: {size: 13}, shapes, annotations,
-      legend: {orientation: "h", x: 0, y: 1.02, yanchor: "bottom"},
+      legend: {orientation: "h", x: 0, xref: "container", y: 1.02, yanchor: "bottom", font: {size: 12}},
       xaxis: {title: {text: "seconds since the trial began"}, zeroline: false, anchor: "y2"},
       yaxis: {domain: [0.42, 1], title: {text: `memory (${unit})`}, rangemode: "tozero", automargin: true},
       yaxis2: {domain: [0, 0.34], title: {text: "cores"}, rangemode: "tozero", automargin: true},
