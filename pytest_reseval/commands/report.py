@@ -11,7 +11,7 @@ import click
 from pytest_reseval.printable import printable
 from pytest_reseval.runs import Run, UnreadableRun, read_run
 
-_EXTRA = {"jinja2", "markupsafe", "numpy", "plotly", "scipy"}
+_EXTRA = {"jinja2", "markupsafe", "numpy", "scipy"}
 
 
 @click.command("report", no_args_is_help=True)

@@ -66,7 +66,7 @@ def page(runs: Sequence[tuple[Findings, Iterable[TrialSeries]]]) -> str:
     return environment.get_template("page.html").render(
         sections=sections,
         overlay=overlay,
-        figures={key: plain(one.figure.to_plotly_json()) for key, one in drawings.items()},
+        figures={key: plain(msgspec.to_builtins(one.figure)) for key, one in drawings.items()},
         trials={
             section.key: _trials(section.findings, series)
             for section, (_, series) in zip(sections, runs, strict=True)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from plotly.graph_objects import Figure
+Trace = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Traces and layout in the terms of Plotly's JSON: https://plotly.com/javascript/reference/."""
+
+    layout: dict[str, Any]
+    data: list[Trace] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +25,8 @@ class Drawing:
     """CSS pixels."""
     description: str
     """What is to be seen, for those who do not see it."""
+
+
+def trace(kind: str, **settings: Any) -> Trace:
+    """One trace of a figure."""
+    return {"type": kind, **settings}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plotly import graph_objects as go
-
 from pytest_reseval.reports.findings.peaks import Peak
-from pytest_reseval.reports.page.figures import Drawing
+from pytest_reseval.reports.page.figures import Drawing, Figure, Trace, trace
 from pytest_reseval.reports.page.figures.style import GREY, RED, layout, name, series, words
 from pytest_reseval.resources import format_memory
 
@@ -30,16 +28,16 @@ def peaks_drawing(peaks: Sequence[Peak], configurations: Sequence[str]) -> Drawi
         for index, one in enumerate(configurations)
     }
     height = {id(peak): row[peak.task] + shift[peak.configuration] for peak in shown}
-    figure = go.Figure(layout=_layout(tasks, shown))
-    figure.add_trace(_needs(shown, height))
-    figure.add_trace(_limits(shown, height))
+    figure = Figure(_layout(tasks, shown))
+    figure.data.append(_needs(shown, height))
+    figure.data.append(_limits(shown, height))
     for index, configuration in enumerate(configurations):
         colour, symbol = series(index)
         mine = [peak for peak in shown if peak.configuration == configuration]
         if mine:
-            figure.add_trace(_marks(configuration, colour, symbol, mine, height))
-    figure.add_trace(_rings("OOM kill", "x-thin", [p for p in shown if p.oom_kills], height))
-    figure.add_trace(
+            figure.data.append(_marks(configuration, colour, symbol, mine, height))
+    figure.data.append(_rings("OOM kill", "x-thin", [p for p in shown if p.oom_kills], height))
+    figure.data.append(
         _rings("page cache at limit", "circle-open", [p for p in shown if p.saturated], height)
     )
     above = sum(1 for task in tasks if any(p.ratio > 1 for p in shown if p.task == task))
@@ -86,7 +84,7 @@ def _ticks(low: float, high: float) -> list[float]:
     return [step for step in steps if low / 4 <= step <= high * 4] or [1]
 
 
-def _needs(shown: Sequence[Peak], height: dict[int, float]) -> go.Scatter:
+def _needs(shown: Sequence[Peak], height: dict[int, float]) -> Trace:
     """From sampled need to peak: the true need lies between, unless something was killed."""
     x: list[float | None] = []
     y: list[float | None] = []
@@ -94,7 +92,8 @@ def _needs(shown: Sequence[Peak], height: dict[int, float]) -> go.Scatter:
         if peak.need:
             x += [peak.need / peak.guarantee, peak.ratio, None]
             y += [height[id(peak)], height[id(peak)], None]
-    return go.Scatter(
+    return trace(
+        "scatter",
         x=x,
         y=y,
         mode="lines",
@@ -104,9 +103,10 @@ def _needs(shown: Sequence[Peak], height: dict[int, float]) -> go.Scatter:
     )
 
 
-def _limits(shown: Sequence[Peak], height: dict[int, float]) -> go.Scatter:
+def _limits(shown: Sequence[Peak], height: dict[int, float]) -> Trace:
     limited = [peak for peak in shown if peak.limit is not None]
-    return go.Scatter(
+    return trace(
+        "scatter",
         x=[(peak.limit or 0) / peak.guarantee for peak in limited],
         y=[height[id(peak)] for peak in limited],
         mode="markers",
@@ -119,8 +119,9 @@ def _limits(shown: Sequence[Peak], height: dict[int, float]) -> go.Scatter:
 
 def _marks(
     configuration: str, colour: str, symbol: str, mine: Sequence[Peak], height: dict[int, float]
-) -> go.Scatter:
-    return go.Scatter(
+) -> Trace:
+    return trace(
+        "scatter",
         x=[peak.ratio for peak in mine],
         y=[height[id(peak)] for peak in mine],
         mode="markers",
@@ -131,9 +132,10 @@ def _marks(
     )
 
 
-def _rings(title: str, symbol: str, marked: Sequence[Peak], height: dict[int, float]) -> go.Scatter:
+def _rings(title: str, symbol: str, marked: Sequence[Peak], height: dict[int, float]) -> Trace:
     """A mark around or across the peaks it is of; it stands in the legend in any case."""
-    return go.Scatter(
+    return trace(
+        "scatter",
         x=[peak.ratio for peak in marked] or [None],
         y=[height[id(peak)] for peak in marked] or [None],
         mode="markers",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plotly import graph_objects as go
-
 from pytest_reseval.configuration import by_tightness
 from pytest_reseval.reports.findings.curve import Point
-from pytest_reseval.reports.page.figures import Drawing
+from pytest_reseval.reports.page.figures import Drawing, Figure, Trace, trace
 from pytest_reseval.reports.page.figures.style import (
     BLUE,
     GREEN,
@@ -29,8 +27,8 @@ def score_drawing(points: Sequence[Point]) -> Drawing:
     """One run: the four ways to count infra-errors."""
     labels = [point.configuration for point in points]
     places = range(len(points))
-    figure = go.Figure(layout=_layout(labels))
-    figure.add_trace(_between(points))
+    figure = Figure(_layout(labels))
+    figure.data.append(_between(points))
     counted: list[tuple[str, str, str, str, list[Estimate | None]]] = [
         ("score", BLUE, "circle", "solid", [one.scores.headline for one in points]),
         ("graded only", ORANGE, "square", "dash", [one.scores.graded for one in points]),
@@ -39,7 +37,7 @@ def score_drawing(points: Sequence[Point]) -> Drawing:
     ]
     for index, (title, colour, symbol, dash, estimates) in enumerate(counted):
         shift = (index - 1.5) * _APART
-        figure.add_trace(
+        figure.data.append(
             _line(title, colour, symbol, dash, [one + shift for one in places], estimates, labels)
         )
     told = "; ".join(
@@ -54,7 +52,7 @@ def overlay_drawing(runs: Sequence[tuple[str, Sequence[Point]]]) -> Drawing:
     """Several runs: the score of each, and its rate of infra-errors dashed."""
     labels = by_tightness({point.configuration for _, points in runs for point in points})
     place = {label: index for index, label in enumerate(labels)}
-    figure = go.Figure(layout=_layout(labels))
+    figure = Figure(_layout(labels))
     for index, (run, points) in enumerate(runs):
         colour, symbol = series(index)
         shift = (index - (len(runs) - 1) / 2) * _APART
@@ -62,8 +60,8 @@ def overlay_drawing(runs: Sequence[tuple[str, Sequence[Point]]]) -> Drawing:
         mine = [point.configuration for point in points]
         scores: list[Estimate | None] = [point.scores.headline for point in points]
         infra: list[Estimate | None] = [point.scores.infra for point in points]
-        figure.add_trace(_line(f"{run}: score", colour, symbol, "solid", where, scores, mine))
-        figure.add_trace(_line(f"{run}: infra-errors", colour, "x", "dot", where, infra, mine))
+        figure.data.append(_line(f"{run}: score", colour, symbol, "solid", where, scores, mine))
+        figure.data.append(_line(f"{run}: infra-errors", colour, "x", "dot", where, infra, mine))
     return Drawing(
         figure, _HEIGHT, f"Score and infra-error rate by configuration of {len(runs)} runs."
     )
@@ -90,13 +88,14 @@ def _layout(labels: Sequence[str]) -> dict[str, object]:
     )
 
 
-def _between(points: Sequence[Point]) -> go.Scatter:
+def _between(points: Sequence[Point]) -> Trace:
     """The room between what was scored and what could have been at most."""
     low = [point.scores.at_least.value for point in points]
     high = [point.scores.at_most.value for point in points]
     at_least = [place - 1.5 * _APART for place in range(len(points))]
     at_most = [place + 0.5 * _APART for place in range(len(points))]
-    return go.Scatter(
+    return trace(
+        "scatter",
         x=at_most + at_least[::-1],
         y=high + low[::-1],
         fill="toself",
@@ -117,13 +116,14 @@ def _line(
     places: Sequence[float],
     estimates: Sequence[Estimate | None],
     labels: Sequence[str],
-) -> go.Scatter:
+) -> Trace:
     given = [
         (place, one, label)
         for place, one, label in zip(places, estimates, labels, strict=True)
         if one is not None
     ]
-    return go.Scatter(
+    return trace(
+        "scatter",
         x=[place for place, _, _ in given],
         y=[one.value for _, one, _ in given],
         error_y={

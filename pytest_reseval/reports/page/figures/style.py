@@ -59,7 +59,6 @@ def name(text: str) -> str:
 def layout(**settings: Any) -> dict[str, Any]:
     """The layout of every figure; the page sets colours of text and grid, for dark or light."""
     common: dict[str, Any] = {
-        "template": "none",
         "margin": {"l": 56, "r": 12, "t": 16, "b": 44},
         "legend": {
             "orientation": "h",

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from plotly import graph_objects as go
-
 from pytest_reseval.outcomes import Outcome
 from pytest_reseval.records import TrialRecord
 from pytest_reseval.reports.findings.timeline import Load, Span, Timeline
-from pytest_reseval.reports.page.figures import Drawing
+from pytest_reseval.reports.page.figures import Drawing, Figure, Trace, trace
 from pytest_reseval.reports.page.figures.style import (
     BLUE,
     GREY,
@@ -34,15 +32,15 @@ def timeline_drawing(timeline: Timeline, records: Sequence[TrialRecord]) -> Draw
     lane = {worker: len(workers) - 1 - index for index, worker in enumerate(workers)}
     lanes = min(_MOST_LANES, max(60, _LANE * len(workers)))
     height = _AROUND + lanes
-    figure = go.Figure(layout=_layout(workers, unit, lanes / height))
-    figure.add_trace(_waiting(timeline.spans, lane, seconds))
+    figure = Figure(_layout(workers, unit, lanes / height))
+    figure.data.append(_waiting(timeline.spans, lane, seconds))
     for outcome in Outcome:
         mine = [span for span in timeline.spans if span.outcome is outcome]
         if mine:
-            figure.add_trace(_running(outcome, mine, records, lane, seconds))
-    figure.add_traces(_counts(timeline.loads, seconds))
+            figure.data.append(_running(outcome, mine, records, lane, seconds))
+    figure.data.extend(_counts(timeline.loads, seconds))
     if timeline.admission != "off":
-        figure.add_traces(_promises(timeline, seconds))
+        figure.data.extend(_promises(timeline, seconds))
     top = max(load.running for load in timeline.loads)
     return Drawing(
         figure,
@@ -88,8 +86,9 @@ def _layout(workers: Sequence[str], unit: str, share: float) -> dict[str, object
     )
 
 
-def _waiting(spans: Sequence[Span], lane: dict[str, int], seconds: float) -> go.Bar:
-    return go.Bar(
+def _waiting(spans: Sequence[Span], lane: dict[str, int], seconds: float) -> Trace:
+    return trace(
+        "bar",
         orientation="h",
         base=[round(span.asked / seconds, 3) for span in spans],
         x=[round((span.admitted - span.asked) / seconds, 4) for span in spans],
@@ -107,9 +106,10 @@ def _running(
     records: Sequence[TrialRecord],
     lane: dict[str, int],
     seconds: float,
-) -> go.Bar:
+) -> Trace:
     pattern = {Outcome.PASSED: "", Outcome.FAILED: "/", Outcome.INFRA_ERROR: "x"}[outcome]
-    return go.Bar(
+    return trace(
+        "bar",
         orientation="h",
         base=[round(span.admitted / seconds, 3) for span in spans],
         x=[round((span.ended - span.admitted) / seconds, 4) for span in spans],
@@ -133,7 +133,7 @@ def _running(
     )
 
 
-def _counts(loads: Sequence[Load], seconds: float) -> list[go.Scatter]:
+def _counts(loads: Sequence[Load], seconds: float) -> list[Trace]:
     time = [round(load.time / seconds, 4) for load in loads]
     return [
         _steps(time, [load.running for load in loads], "running", BLUE, "solid", "y2"),
@@ -141,7 +141,7 @@ def _counts(loads: Sequence[Load], seconds: float) -> list[go.Scatter]:
     ]
 
 
-def _promises(timeline: Timeline, seconds: float) -> list[go.Scatter]:
+def _promises(timeline: Timeline, seconds: float) -> list[Trace]:
     time = [round(load.time / seconds, 4) for load in timeline.loads]
     memory = [round(load.memory / timeline.budget_memory, 4) for load in timeline.loads]
     cores = [round(load.cores / timeline.budget_cores, 4) for load in timeline.loads]
@@ -149,7 +149,8 @@ def _promises(timeline: Timeline, seconds: float) -> list[go.Scatter]:
     return [
         _steps(time, memory, of_memory, BLUE, "solid", "y3"),
         _steps(time, cores, f"CPU, of {timeline.budget_cores:g} cores", ORANGE, "dot", "y3"),
-        go.Scatter(
+        trace(
+            "scatter",
             x=[time[0], time[-1]],
             y=[1, 1],
             yaxis="y3",
@@ -168,8 +169,9 @@ def _steps(
     colour: str,
     dash: str,
     axis: str,
-) -> go.Scatter:
-    return go.Scatter(
+) -> Trace:
+    return trace(
+        "scatter",
         x=time,
         y=values,
         yaxis=axis,
