@@ -35,10 +35,7 @@ def escaped(text: str) -> str:
 def _run(found: Findings) -> Iterator[str]:
     head = found.headline
     yield f"## {escaped(head.title)}\n"
-    yield (
-        f"{escaped(head.agent)} · {escaped(head.engine)} · {head.tasks} tasks, "
-        f"{head.configurations} configurations, {head.samples} samples\n"
-    )
+    yield (f"{escaped(head.agent)} · {escaped(head.engine)} · {tables.plan_words(found)}\n")
     if head.missing:
         yield f"> **{tables.SYMBOLS[Outcome.INFRA_ERROR]} {escaped(head.missing)}.**\n"
         if head.planned > head.trials:

@@ -109,10 +109,12 @@ def matrix_table(rows: Sequence[Row], configurations: Sequence[str]) -> Table:
 
 
 def cell_text(cell: Cell) -> str:
-    """The counts of a cell: ``✓4 ⚠1``."""
+    """The counts of a cell: ``✓4 ⚠1``; of a single trial its symbol alone."""
     parts = [f"{SYMBOLS[one]}{cell.outcomes[one]}" for one in Outcome if cell.outcomes[one]]
     if cell.missing:
         parts.append(f"{MISSING}{cell.missing}")
+    if cell.outcomes.total() + cell.missing == 1:
+        parts = [parts[0].removesuffix("1")]
     return " ".join(parts) or NOTHING
 
 
@@ -149,6 +151,17 @@ def facts_table(findings: Findings) -> Table:
         ("arguments", " ".join(manifest.arguments)),
     ]
     return Table(("", ""), tuple(facts))
+
+
+def plan_words(findings: Findings) -> str:
+    """``12 tasks, 3 configurations, 1 sample``."""
+    head = findings.headline
+    counts = [
+        (head.tasks, "task"),
+        (head.configurations, "configuration"),
+        (head.samples, "sample"),
+    ]
+    return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts)
 
 
 def attempts_sentence(findings: Findings) -> str:

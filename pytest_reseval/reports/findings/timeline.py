@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 
 from pytest_reseval.admission.model import Budget
 from pytest_reseval.harness import AdmissionMode, promised
@@ -41,9 +43,9 @@ class Load:
     """What held from ``time`` on, until the next one."""
 
     time: float
-    waiting: int
-    running: int
-    memory: int
+    waiting: float
+    running: float
+    memory: float
     cores: float
 
 
@@ -108,6 +110,29 @@ def loads(spans: Iterable[Span]) -> list[Load]:
             found.pop()
         found.append(load)
     return found
+
+
+def averaged(loads: Sequence[Load], parts: int) -> list[Load]:
+    """The mean load, weighted by time, over each of so many equal parts of the whole time.
+
+    Needs two loads at different times or more.
+    """
+    first, last = loads[0].time, loads[-1].time
+    length = (last - first) / parts
+    sums = [[0.0, 0.0, 0.0, 0.0] for _ in range(parts)]
+    for load, following in pairwise(loads):
+        figures = (load.waiting, load.running, load.memory, load.cores)
+        start = load.time
+        while start < following.time:
+            part = min(parts - 1, int((start - first) / length))
+            end = following.time
+            if part < parts - 1:
+                end = min(end, max(first + (part + 1) * length, math.nextafter(start, math.inf)))
+            for index, figure in enumerate(figures):
+                sums[part][index] += figure * (end - start) / length
+            start = end
+    means = [Load(first + index * length, *part) for index, part in enumerate(sums)]
+    return [*means, replace(loads[-1], time=last)]
 
 
 def _attempts(record: TrialRecord) -> tuple[Attempt, ...]:

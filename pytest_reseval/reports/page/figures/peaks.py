@@ -13,6 +13,7 @@ MOST_TASKS = 30
 """Rows of the chart; the table beside it has all."""
 
 _ROW = 26
+_MOST_TICKS = 8
 _AROUND = 120
 _SPREAD = 0.6
 """The part of a row over which configurations are spread."""
@@ -49,13 +50,13 @@ def peaks_drawing(peaks: Sequence[Peak], configurations: Sequence[str]) -> Drawi
 
 
 def _layout(tasks: Sequence[str], shown: Sequence[Peak]) -> dict[str, object]:
-    ratios = [peak.ratio for peak in shown if peak.ratio > 0]
+    ticks = _ticks([peak.ratio for peak in shown if peak.ratio > 0])
     return layout(
         xaxis={
             "title": {"text": "memory / guarantee (log scale)"},
             "type": "log",
-            "tickvals": _ticks(min(ratios, default=1), max(ratios, default=1)),
-            "ticksuffix": "x",
+            "tickvals": ticks,
+            "ticktext": [f"{tick:g}x" for tick in ticks],
             "zeroline": False,
         },
         yaxis={
@@ -79,9 +80,15 @@ def _layout(tasks: Sequence[str], shown: Sequence[Peak]) -> dict[str, object]:
     )
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    steps = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000]
-    return [step for step in steps if low / 4 <= step <= high * 4] or [1]
+def _ticks(ratios: Sequence[float]) -> list[float]:
+    """Round numbers around the ratios: many where these are close, few where they are not."""
+    low, high = min(ratios, default=1) / 3, max(ratios, default=1) * 2
+    for steps in ((1, 2, 3, 5), (1, 3), (1,)):
+        ticks = [step * 10.0**power for power in range(-4, 5) for step in steps]
+        shown = [tick for tick in ticks if low <= tick <= high]
+        if len(shown) <= _MOST_TICKS:
+            return shown
+    return shown
 
 
 def _needs(shown: Sequence[Peak], height: dict[int, float]) -> Trace:

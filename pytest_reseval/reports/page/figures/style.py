@@ -63,7 +63,6 @@ def layout(**settings: Any) -> dict[str, Any]:
         "legend": {
             "orientation": "h",
             "x": 0,
-            "xref": "container",
             "y": 1.02,
             "yanchor": "bottom",
             "font": {"size": 12},

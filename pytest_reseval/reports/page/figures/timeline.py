@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pytest_reseval.outcomes import Outcome
 from pytest_reseval.records import TrialRecord
-from pytest_reseval.reports.findings.timeline import Load, Span, Timeline
+from pytest_reseval.reports.findings.timeline import Load, Span, Timeline, averaged
 from pytest_reseval.reports.page.figures import Drawing, Figure, Trace, trace
 from pytest_reseval.reports.page.figures.style import (
     BLUE,
@@ -24,6 +24,11 @@ _LANE = 18
 _MOST_LANES = 500
 """CSS pixels of all workers' lanes together."""
 
+_MOST_LOADS = 600
+_PARTS = 240
+"""Into how many parts the time is divided, of each of which the mean is drawn, where more loads
+follow each other than can be told apart."""
+
 
 def timeline_drawing(timeline: Timeline, records: Sequence[TrialRecord]) -> Drawing:
     """Three parts over one time axis: trials by worker, how many, and how much was promised."""
@@ -32,15 +37,20 @@ def timeline_drawing(timeline: Timeline, records: Sequence[TrialRecord]) -> Draw
     lane = {worker: len(workers) - 1 - index for index, worker in enumerate(workers)}
     lanes = min(_MOST_LANES, max(60, _LANE * len(workers)))
     height = _AROUND + lanes
-    figure = Figure(_layout(workers, unit, lanes / height))
+    loads: Sequence[Load] = timeline.loads
+    means = ""
+    if len(loads) > _MOST_LOADS:
+        loads = averaged(loads, _PARTS)
+        means = f"<br>mean of {(loads[-1].time - loads[0].time) / _PARTS / seconds:.2g} {unit}"
+    figure = Figure(_layout(workers, unit, lanes / height, means))
     figure.data.append(_waiting(timeline.spans, lane, seconds))
     for outcome in Outcome:
         mine = [span for span in timeline.spans if span.outcome is outcome]
         if mine:
             figure.data.append(_running(outcome, mine, records, lane, seconds))
-    figure.data.extend(_counts(timeline.loads, seconds))
+    figure.data.extend(_counts(loads, seconds))
     if timeline.admission != "off":
-        figure.data.extend(_promises(timeline, seconds))
+        figure.data.extend(_promises(timeline, loads, seconds))
     top = max(load.running for load in timeline.loads)
     return Drawing(
         figure,
@@ -50,7 +60,7 @@ def timeline_drawing(timeline: Timeline, records: Sequence[TrialRecord]) -> Draw
     )
 
 
-def _layout(workers: Sequence[str], unit: str, share: float) -> dict[str, object]:
+def _layout(workers: Sequence[str], unit: str, share: float, means: str) -> dict[str, object]:
     top, middle = 1 - share - 0.03, (1 - share) / 2
     return layout(
         barmode="overlay",
@@ -72,13 +82,13 @@ def _layout(workers: Sequence[str], unit: str, share: float) -> dict[str, object
         },
         yaxis2={
             "domain": [middle, top - 0.06],
-            "title": {"text": "trials"},
+            "title": {"text": f"trials{means}"},
             "rangemode": "tozero",
             "automargin": True,
         },
         yaxis3={
             "domain": [0, middle - 0.06],
-            "title": {"text": "promised"},
+            "title": {"text": f"promised{means}"},
             "tickformat": ".0%",
             "rangemode": "tozero",
             "automargin": True,
@@ -136,15 +146,15 @@ def _running(
 def _counts(loads: Sequence[Load], seconds: float) -> list[Trace]:
     time = [round(load.time / seconds, 4) for load in loads]
     return [
-        _steps(time, [load.running for load in loads], "running", BLUE, "solid", "y2"),
-        _steps(time, [load.waiting for load in loads], "waiting", ORANGE, "dot", "y2"),
+        _steps(time, [round(load.running, 3) for load in loads], "running", BLUE, "solid", "y2"),
+        _steps(time, [round(load.waiting, 3) for load in loads], "waiting", ORANGE, "dot", "y2"),
     ]
 
 
-def _promises(timeline: Timeline, seconds: float) -> list[Trace]:
-    time = [round(load.time / seconds, 4) for load in timeline.loads]
-    memory = [round(load.memory / timeline.budget_memory, 4) for load in timeline.loads]
-    cores = [round(load.cores / timeline.budget_cores, 4) for load in timeline.loads]
+def _promises(timeline: Timeline, loads: Sequence[Load], seconds: float) -> list[Trace]:
+    time = [round(load.time / seconds, 4) for load in loads]
+    memory = [round(load.memory / timeline.budget_memory, 4) for load in loads]
+    cores = [round(load.cores / timeline.budget_cores, 4) for load in loads]
     of_memory = f"memory, of {format_memory(timeline.budget_memory)}"
     return [
         _steps(time, memory, of_memory, BLUE, "solid", "y3"),

@@ -144,7 +144,7 @@
     }));
     const layout = {
       margin: {l: 60, r: 12, t: 16, b: 44}, hovermode: "x", font: {size: 13}, shapes, annotations,
-      legend: {orientation: "h", x: 0, xref: "container", y: 1.02, yanchor: "bottom", font: {size: 12}},
+      legend: {orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: {size: 12}},
       xaxis: {title: {text: "seconds since the trial began"}, zeroline: false, anchor: "y2"},
       yaxis: {domain: [0.42, 1], title: {text: `memory (${unit})`}, rangemode: "tozero", automargin: true},
       yaxis2: {domain: [0, 0.34], title: {text: "cores"}, rangemode: "tozero", automargin: true},
