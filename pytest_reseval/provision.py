@@ -15,6 +15,7 @@ import psutil
 from pytest_reseval.admission import Admission
 from pytest_reseval.cgroups.meter import Counters
 from pytest_reseval.cgroups.sampler import Series
+from pytest_reseval.conditions import HostLoad, HostReading, load_between
 from pytest_reseval.disk.watcher import DiskWatch
 from pytest_reseval.enforcement import differences
 from pytest_reseval.engines.base import (
@@ -83,6 +84,8 @@ class Provision:
         self.stages: dict[str, float] = {}
         self.phases: list[PhaseFacts] = []
         self.neighbours = (0, 0)
+        self.host_load: HostLoad | None = None
+        """From admission until the last figures were taken; of the trial's own sandbox alone."""
         self._plan = plan
         self._harness = harness
         self._trial_id = trial_id
@@ -92,6 +95,7 @@ class Provision:
         self._admission: Admission | None = None
         self._series: Series | None = None
         self._disk: DiskWatch | None = None
+        self._host_before: HostReading | None = None
         self._idle_memory = 0
         self._closed = False
 
@@ -111,6 +115,8 @@ class Provision:
         with self.stage("admit"):
             self._admission = harness.admit(plan)
         self.neighbours = (harness.neighbours(), 0)
+        if harness.host is not None and self._role == "trial":
+            self._host_before = harness.host.read()
         with self.stage("prepare"):
             image = harness.engine.prepare(
                 plan.name, environment, timeout=plan.scaled(environment.build_timeout)
@@ -215,6 +221,8 @@ class Provision:
             self._disk.stop()
         if self._admission is not None and not self._closed:
             self.neighbours = (self.neighbours[0], self._harness.neighbours())
+            if self._host_before is not None and self._harness.host is not None:
+                self.host_load = load_between(self._host_before, self._harness.host.read())
         if self._series is not None:
             self._series.stop()
             if self._files is not None:

@@ -20,6 +20,7 @@ BELOW = {
     "artifacts",
     "attempts",
     "cgroups",
+    "conditions",
     "control",
     "commands",
     "configuration",
@@ -41,7 +42,9 @@ BELOW = {
     "resources",
     "resume",
     "runs",
+    "service",
     "statistics",
+    "study",
     "tasks",
     "trial",
     "verification",
@@ -52,6 +55,7 @@ KEEPER = "engines.local.keeper"
 
 STUDY = {
     "reports.findings.series",
+    "study.confounders",
     *(f"statistics.{name}" for name in ("estimates", "paired", "power", "signflip")),
 }
 """Modules that need the extra ``study``."""
@@ -61,7 +65,7 @@ HOMES = {
     "docker": {"engines.docker"},
     "requests": {"engines.docker"},
     "urllib3": {"engines.docker"},
-    "psutil": {"engines.docker", "engines.local", "plugin.manifest", "provision"},
+    "psutil": {"conditions", "engines.docker", "engines.local", "plugin.manifest", "provision"},
     "tabulate": {"reports.terminal"},
     "msgspec": {
         "admission.files",
@@ -71,6 +75,7 @@ HOMES = {
         "reports.page",
         "resume",
         "runs",
+        "service",
         "tasks",
         "verification",
     },
