@@ -40,6 +40,8 @@ def _run(found: Findings) -> Iterator[str]:
         yield f"> **{tables.SYMBOLS[Outcome.INFRA_ERROR]} {escaped(head.missing)}.**\n"
         if head.planned > head.trials:
             yield _table(tables.progress_table(head.progress))
+    for sentence in tables.imbalances(found):
+        yield f"> Unlike conditions: {escaped(sentence)}.\n"
     outcomes = ", ".join(f"{head.outcomes[one]} {one}" for one in Outcome)
     yield f"{head.trials} trials: {outcomes}. {escaped(' · '.join(head.enforcement))}.\n"
     if found.curve:
@@ -56,6 +58,9 @@ def _run(found: Findings) -> Iterator[str]:
         yield f"{escaped(first)}\n"
     yield from _spots(found)
     yield from _peaks(found)
+    if found.balances:
+        yield "### Conditions by configuration\n"
+        yield _table(tables.balance_table(found.balances))
     yield "### How it was run\n"
     yield _table(tables.facts_table(found))
 

@@ -14,6 +14,7 @@ from pytest_reseval.reports.findings.matrix import Cell, Row
 from pytest_reseval.reports.findings.peaks import Peak
 from pytest_reseval.resources import format_memory
 from pytest_reseval.statistics.estimates import Estimate
+from pytest_reseval.study.confounders import Association, Balance, Unit
 
 SYMBOLS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.INFRA_ERROR: "⚠"}
 MISSING = "…"
@@ -153,6 +154,74 @@ def facts_table(findings: Findings) -> Table:
     return Table(("", ""), tuple(facts))
 
 
+def balance_table(balances: Sequence[Balance]) -> Table:
+    """What the trials of each configuration met on average; conditions on record alone."""
+    known = [one for one in balances if one.levels]
+    configurations = list(
+        dict.fromkeys(level.configuration for one in known for level in one.levels)
+    )
+    rows = []
+    for one in known:
+        means = {level.configuration: level.mean for level in one.levels}
+        rows.append(
+            (
+                one.condition.label,
+                *(
+                    condition_amount(one.condition.unit, means[name]) if name in means else NOTHING
+                    for name in configurations
+                ),
+                NOTHING if one.corrected is None else f"{one.corrected:.2g}",
+                one.sentence,
+            )
+        )
+    return Table(
+        ("condition", *configurations, "corrected p", ""),
+        tuple(rows),
+        frozenset(range(1, len(configurations) + 2)),
+    )
+
+
+def association_table(associations: Sequence[Association]) -> Table:
+    """Outcomes by what trials met."""
+    return Table(
+        ("condition", "from", "to", "trials", "score", "infra-errors"),
+        tuple(
+            (
+                one.condition.label,
+                condition_amount(one.condition.unit, part.low),
+                condition_amount(one.condition.unit, part.high),
+                str(part.trials),
+                _interval(part.score.value, part.score.low, part.score.high),
+                _interval(part.infra_error.value, part.infra_error.low, part.infra_error.high),
+            )
+            for one in associations
+            for part in one.bins
+        ),
+        frozenset(range(1, 6)),
+    )
+
+
+def imbalances(findings: Findings) -> list[str]:
+    """A sentence on each condition that configurations did not meet alike."""
+    return [one.sentence for one in findings.balances if one.unbalanced]
+
+
+def balance_sentence(findings: Findings) -> str:
+    """What was looked at, where nothing was found."""
+    tested = sum(one.p is not None for one in findings.balances)
+    if not tested:
+        return "Too little is on record to compare what the configurations met."
+    found = len(imbalances(findings))
+    return f"{found or 'None'} of {tested} conditions on record differed notably between them."
+
+
+def condition_amount(unit: Unit, figure: float) -> str:
+    """An amount of a condition in its unit."""
+    if unit == "share":
+        return f"{figure:.1%}"
+    return f"{figure:.3g} s" if unit == "s" else f"{figure:.3g}"
+
+
 def plan_words(findings: Findings) -> str:
     """``12 tasks, 3 configurations, 1 sample``."""
     head = findings.headline
@@ -188,7 +257,11 @@ def shortened(text: str, longest: int = 300) -> str:
 def _share(estimate: Estimate | None) -> str:
     if estimate is None:
         return NOTHING
-    return f"{estimate.value:.1%} [{estimate.low * 100:.0f}, {estimate.high * 100:.0f}]"
+    return _interval(estimate.value, estimate.low, estimate.high)
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:.1%} [{low * 100:.0f}, {high * 100:.0f}]"
 
 
 def _notes(peak: Peak) -> str:

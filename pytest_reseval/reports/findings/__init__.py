@@ -16,6 +16,7 @@ from pytest_reseval.reports.findings.peaks import Peak, peaks
 from pytest_reseval.reports.findings.planned import UNKNOWN, places
 from pytest_reseval.reports.findings.timeline import Timeline, timeline
 from pytest_reseval.runs import Run
+from pytest_reseval.study.confounders import Association, Balance, associations, balances
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Findings:
     causes: tuple[CauseCount, ...]
     attempts: Attempts
     timeline: Timeline | None
+    balances: tuple[Balance, ...]
+    """Whether configurations met alike conditions."""
+    associations: tuple[Association, ...]
+    """How outcomes go with conditions; those alone that trials differ in."""
 
 
 def findings(run: Run) -> Findings:
@@ -50,4 +55,6 @@ def findings(run: Run) -> Findings:
         causes=causes(run.records),
         attempts=attempts(run.records),
         timeline=timeline(run.records, run.manifest),
+        balances=balances(run.records) if len(run.configurations) > 1 else (),
+        associations=tuple(one for one in associations(run.records) if len(one.bins) > 1),
     )

@@ -18,6 +18,7 @@ from pytest_reseval.reports import tables
 from pytest_reseval.reports.findings import Findings
 from pytest_reseval.reports.findings.trials import TrialSeries
 from pytest_reseval.reports.page.figures import Drawing
+from pytest_reseval.reports.page.figures.condition import condition_drawing
 from pytest_reseval.reports.page.figures.peaks import MOST_TASKS, peaks_drawing
 from pytest_reseval.reports.page.figures.score import overlay_drawing, score_drawing
 from pytest_reseval.reports.page.figures.timeline import timeline_drawing
@@ -34,6 +35,8 @@ class Section:
     score: Drawing | None
     peaks: Drawing | None
     timeline: Drawing | None
+    conditions: dict[str, Drawing]
+    """By the name of the condition."""
     first_trial: int
     manifest: str
     """The whole manifest as JSON."""
@@ -57,6 +60,9 @@ def page(runs: Sequence[tuple[Findings, Iterable[TrialSeries]]]) -> str:
         for name in ("score", "peaks", "timeline")
         if (drawing := getattr(section, name)) is not None
     }
+    for section in sections:
+        for name, drawing in section.conditions.items():
+            drawings[f"{section.key}-condition-{name}"] = drawing
     overlay = None
     if len(runs) > 1:
         overlay = overlay_drawing([(one.headline.title, one.curve) for one, _ in runs])
@@ -98,6 +104,7 @@ def _section(key: str, findings: Findings) -> Section:
         score=score_drawing(findings.curve) if findings.curve else None,
         peaks=peaks_drawing(findings.peaks, findings.configurations) if findings.peaks else None,
         timeline=timeline_drawing(timeline, records) if timeline else None,
+        conditions={one.condition.name: condition_drawing(one) for one in findings.associations},
         first_trial=_most_telling(records),
         manifest=msgspec.json.format(msgspec.json.encode(plain(_builtins(findings)))).decode(),
     )

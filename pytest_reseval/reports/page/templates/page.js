@@ -58,7 +58,7 @@
   function draw(element, data, layout) {
     drawn.set(element, [data, layout]);
     element.dataset.height ??= element.clientHeight;
-    const legend = element.clientWidth < NARROW ? ROOM_FOR_LEGEND : 0;
+    const legend = element.clientWidth < NARROW && !element.closest(".grid") ? ROOM_FOR_LEGEND : 0;
     element.style.height = `${Number(element.dataset.height) + legend}px`;
     const done = Plotly.react(element, data, themed(layout), {responsive: true, displayModeBar: false});
     return done.then(() => { element.dataset.drawn = "true"; });
@@ -261,7 +261,7 @@
     closed = [...document.querySelectorAll("details:not([open])")];
     closed.forEach((details) => { details.open = true; });
     plots.forEach((plot) => open(plot));
-    drawn.forEach(([data, layout], plot) => Plotly.react(plot, data, {...themed(layout), width: PRINT_WIDTH}));
+    drawn.forEach(([data, layout], plot) => Plotly.react(plot, data, {...themed(layout), width: plot.closest(".grid") ? PRINT_WIDTH / 2 - 10 : PRINT_WIDTH}));
   });
   addEventListener("afterprint", () => {
     closed.forEach((details) => { details.open = false; });
