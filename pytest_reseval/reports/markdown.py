@@ -43,7 +43,7 @@ def _run(found: Findings) -> Iterator[str]:
     for sentence in tables.imbalances(found):
         yield f"> Unlike conditions: {escaped(sentence)}.\n"
     outcomes = ", ".join(f"{head.outcomes[one]} {one}" for one in Outcome)
-    yield f"{head.trials} trials: {outcomes}. {escaped(' · '.join(head.enforcement))}.\n"
+    yield f"{head.trials} trials: {outcomes}. {escaped('; '.join(head.enforcement))}.\n"
     if found.curve:
         yield "### Score by configuration\n"
         yield _table(tables.score_table(found.curve))

@@ -89,12 +89,12 @@ def enforcement(records: Sequence[TrialRecord]) -> tuple[str, ...]:
     """How the limits of these trials were known to hold, a sentence each."""
     by = Counter(record.evidence.enforced.by for record in records if record.evidence.enforced)
     words = {
-        "cgroup": "limits read back from the kernel",
-        "watchdog": "limits held by a polling watchdog, not by the kernel,",
+        "cgroup": "Limits read back from the kernel",
+        "watchdog": "Limits held by a polling watchdog, not by the kernel,",
     }
     told = [
         f"{words[kind]} in {count} of {len(records)} trials" for kind, count in by.most_common()
     ]
     if without := len(records) - by.total():
-        told.append(f"no sandbox was started in {without}")
+        told.append(f"no sandbox started in {without}")
     return tuple(told)

@@ -48,10 +48,9 @@ class Row:
 
     @property
     def spotless(self) -> bool:
-        """Whether every trial was run and passed."""
+        """Whether every trial that has a verdict passed."""
         return not any(
-            cell.missing or cell.outcomes.total() != cell.outcomes[Outcome.PASSED]
-            for cell in self.cells
+            cell.outcomes.total() != cell.outcomes[Outcome.PASSED] for cell in self.cells
         )
 
 

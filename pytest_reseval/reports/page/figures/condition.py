@@ -33,9 +33,12 @@ def condition_drawing(association: Association) -> Drawing:
 def _layout(association: Association) -> dict[str, object]:
     condition = association.condition
     unit = " (s)" if condition.unit == "s" else ""
+    title = f"{condition.label}{unit}"
+    if condition.name == "started":
+        title = "seconds since the first trial"
     return layout(
         xaxis={
-            "title": {"text": words(f"{condition.label}{unit}")},
+            "title": {"text": words(title)},
             "tickformat": ".0%" if condition.unit == "share" else "",
             "zeroline": False,
             "showgrid": False,

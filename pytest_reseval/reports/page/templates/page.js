@@ -244,13 +244,21 @@
     views.get(link.closest(".run").id).show(Number(link.dataset.trial), true);
   });
 
-  // What is far below is drawn when it comes near, and all of it before the page is printed.
+  // What is far below is drawn when it comes near or when there is time, so that it can be printed.
   const plots = [...document.querySelectorAll(".plot")];
   const open = (plot) => (plot.dataset.figure ? drawFigure(plot) : views.get(plot.closest(".trial").dataset.run).open());
+  const whenIdle = window.requestIdleCallback ?? ((work) => setTimeout(work, 50));
+  function drawRest([plot, ...rest]) {
+    if (plot) whenIdle(() => open(plot).then(() => drawRest(rest)));
+  }
   const watch = new IntersectionObserver((entries) => {
     const near = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
     near.forEach((plot) => watch.unobserve(plot));
-    Promise.all(near.map(open)).then(() => { document.documentElement.dataset.drawn = "true"; });
+    Promise.all(near.map(open)).then(() => {
+      if (document.documentElement.dataset.drawn) return;
+      document.documentElement.dataset.drawn = "true";
+      drawRest(plots);
+    });
   }, {rootMargin: "300px"});
   plots.forEach((plot) => watch.observe(plot));
 
