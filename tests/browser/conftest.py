@@ -24,6 +24,7 @@ def browser() -> Iterator[Open]:
             "--headless=new",
             "--no-sandbox",
             "--disable-dev-shm-usage",
+            "--force-prefers-reduced-motion",
             "--host-resolver-rules=MAP * ~NOTFOUND",
             f"--window-size={width},{height}",
         ):

@@ -66,9 +66,11 @@ def hostile(tmp_path: Path) -> Path:
     return write_page(directory, tmp_path / "report.html")
 
 
-def until(driver: Chrome, expression: str) -> None:
+def until(driver: Chrome, expression: str, *arguments: object) -> None:
     """Wait until a JavaScript expression is true."""
-    WebDriverWait(driver, 60, 0.05).until(lambda one: one.execute_script(f"return {expression}"))
+    WebDriverWait(driver, 60, 0.05).until(
+        lambda one: one.execute_script(f"return {expression}", *arguments)
+    )
 
 
 def shown(driver: Chrome, file: Path) -> None:
@@ -77,19 +79,22 @@ def shown(driver: Chrome, file: Path) -> None:
     until(driver, "document.documentElement.dataset.drawn === 'true'")
     for plot in driver.find_elements(By.CSS_SELECTOR, ".plot"):
         driver.execute_script("arguments[0].scrollIntoView({behavior: 'instant'})", plot)
-        WebDriverWait(driver, 60, 0.05).until(
-            lambda _, plot=plot: plot.get_attribute("data-drawn") == "true"
-        )
+        until(driver, "arguments[0].dataset.drawn === 'true'", plot)
+
+
+def log(driver: Chrome, kind: str) -> list[dict[str, str]]:
+    entries: list[dict[str, str]] = driver.get_log(kind)  # type: ignore[no-untyped-call]
+    return entries
 
 
 def complaints(driver: Chrome) -> list[str]:
     """What the console holds, violations of the page's policy included."""
-    return [entry["message"] for entry in driver.get_log("browser")]
+    return [entry["message"] for entry in log(driver, "browser")]
 
 
 def requested(driver: Chrome) -> set[str]:
     """The addresses of everything that the page asked for."""
-    events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    events = [json.loads(entry["message"])["message"] for entry in log(driver, "performance")]
     return {
         event["params"]["request"]["url"]
         for event in events
@@ -120,9 +125,7 @@ def test_the_page_is_no_wider_than_the_screen(
 ) -> None:
     driver = browser(*screen)
     shown(driver, interrupted)
-    driver.execute_script(
-        "document.querySelectorAll('details').forEach(one => { one.open = true; })"
-    )
+    driver.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
     assert driver.execute_script(
         "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     )
@@ -162,7 +165,7 @@ def test_a_cell_of_the_matrix_leads_to_its_trial(browser: Open, interrupted: Pat
 def test_printing_draws_and_opens_everything(browser: Open, interrupted: Path) -> None:
     driver = browser(*DESKTOP)
     driver.get(interrupted.as_uri())
-    until(driver, "document.documentElement.dataset.drawn === 'true'")
+    until(driver, "!document.querySelector('.plot:not([data-drawn])')")
     driver.execute_script(
         "addEventListener('beforeprint', () => {"
         "  window.atPrint = [...document.querySelectorAll('.plot')]"
