@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import IO
 
 import click
 
-from pytest_reseval.printable import printable
-from pytest_reseval.runs import Run, UnreadableRun, read_run
-
-_EXTRA = {"jinja2", "markupsafe", "numpy", "scipy"}
+from pytest_reseval.commands.extra import refuse, studying
+from pytest_reseval.runs import UnreadableRun, read_run
 
 
 @click.command("report", no_args_is_help=True)
@@ -50,32 +47,20 @@ def command(runs: tuple[Path, ...], output: Path, markdown: IO[str] | None) -> N
     try:
         found = [read_run(path) for path in runs]
     except UnreadableRun as error:
-        _refuse(str(error))
+        refuse(str(error))
+    with studying("report"):
+        from pytest_reseval.reports.findings import findings
+        from pytest_reseval.reports.findings.trials import rows_each, trial_series
+        from pytest_reseval.reports.markdown import markdown as in_markdown
+        from pytest_reseval.reports.page import page
+
+    rows = rows_each(sum(len(run.records) for run in found))
+    reports = [findings(run) for run in found]
+    text = page([(one, trial_series(one.run, rows)) for one in reports])
     try:
-        _write(found, output, markdown)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
-            raise
-        _refuse(f"a report needs {error.name}: pip install 'pytest-reseval[study]'")
+        output.write_text(text, encoding="utf-8")
+        if markdown is not None:
+            markdown.write(in_markdown(reports))
     except OSError as error:
-        _refuse(f"{error.filename}: {error.strerror}")
-
-
-def _write(runs: list[Run], output: Path, markdown: IO[str] | None) -> None:
-    from pytest_reseval.reports.findings import findings
-    from pytest_reseval.reports.findings.trials import rows_each, trial_series
-    from pytest_reseval.reports.markdown import markdown as in_markdown
-    from pytest_reseval.reports.page import page
-
-    found = [findings(run) for run in runs]
-    rows = rows_each(sum(len(run.records) for run in runs))
-    text = page([(one, trial_series(one.run, rows)) for one in found])
-    output.write_text(text, encoding="utf-8")
-    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB", err=True)
-    if markdown is not None:
-        markdown.write(in_markdown(found))
-
-
-def _refuse(message: str) -> None:
-    click.echo(f"Error: {printable(message)}", err=True)
-    sys.exit(2)
+        refuse(f"{error.filename}: {error.strerror}")
+    click.echo(f"{output}: {len(text.encode()) / 1e6:.1f} MB", err=True)

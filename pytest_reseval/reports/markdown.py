@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from pytest_reseval.outcomes import Outcome
 from pytest_reseval.printable import printable
-from pytest_reseval.reports import tables
-from pytest_reseval.reports.findings import Findings
-from pytest_reseval.reports.tables import Table, shortened
+from pytest_reseval.reports.findings import Findings, tables
+from pytest_reseval.reports.findings.tables import Table, shortened
 
 _MOST_TASKS = 50
 _MOST_PEAKS = 12

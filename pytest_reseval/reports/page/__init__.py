@@ -14,8 +14,7 @@ from markupsafe import Markup
 from pytest_reseval.outcomes import Outcome
 from pytest_reseval.printable import printable
 from pytest_reseval.records import TrialRecord
-from pytest_reseval.reports import tables
-from pytest_reseval.reports.findings import Findings
+from pytest_reseval.reports.findings import Findings, tables
 from pytest_reseval.reports.findings.trials import TrialSeries
 from pytest_reseval.reports.page.figures import Drawing
 from pytest_reseval.reports.page.figures.condition import condition_drawing

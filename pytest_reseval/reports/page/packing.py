@@ -13,8 +13,8 @@ from typing import Any
 
 from pytest_reseval.printable import printable
 from pytest_reseval.reports.findings.series import Column, Compact
+from pytest_reseval.reports.findings.tables import shortened
 from pytest_reseval.reports.findings.trials import TrialSeries
-from pytest_reseval.reports.tables import shortened
 from pytest_reseval.resources import KIB
 
 _LONGEST_MESSAGE = 600

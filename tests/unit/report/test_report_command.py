@@ -59,7 +59,7 @@ def test_without_the_extra_it_names_it(
     monkeypatch.setattr(builtins, "__import__", without)
     done = CliRunner().invoke(main, ["report", str(folder)])
     assert done.exit_code == 2
-    assert done.stderr.startswith("Error: ")
+    assert done.stderr.startswith(f"Error: reseval report needs {missing}: ")
     assert "pip install 'pytest-reseval[study]'" in done.stderr
 
 

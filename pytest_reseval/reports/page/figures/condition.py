@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pytest_reseval.reports.findings.tables import condition_amount
 from pytest_reseval.reports.page.figures import Drawing, Figure, Trace, trace
 from pytest_reseval.reports.page.figures.style import BLUE, VERMILION, layout, words
-from pytest_reseval.reports.tables import condition_amount
 from pytest_reseval.study.confounders import Association, Bin, Share
 
 _HEIGHT = 240

@@ -61,7 +61,8 @@ def overlay_drawing(runs: Sequence[tuple[str, Sequence[Point]]]) -> Drawing:
         scores: list[Estimate | None] = [point.scores.headline for point in points]
         infra: list[Estimate | None] = [point.scores.infra for point in points]
         figure.data.append(_line(f"{run}: score", colour, symbol, "solid", where, scores, mine))
-        figure.data.append(_line(f"{run}: infra-errors", colour, "x", "dot", where, infra, mine))
+        beside = [one + _APART / 3 for one in where]
+        figure.data.append(_line(f"{run}: infra-errors", colour, "x", "dot", beside, infra, mine))
     return Drawing(
         figure, _HEIGHT, f"Score and infra-error rate by configuration of {len(runs)} runs."
     )
