@@ -85,7 +85,8 @@ class Trial:
     def phase(self, name: PhaseName) -> AbstractContextManager[Execution]:
         """Measure what happens inside the block as one phase of the trial.
 
-        Raises DiskExceeded, SandboxLost or SandboxEnded at its end when the sandbox is gone.
+        Raises DiskExceeded, GraceExceeded, SandboxLost or SandboxEnded at its end when the sandbox
+        is gone.
         """
         return self._provisions[-1].phase(name)
 
@@ -142,7 +143,7 @@ class Trial:
     def fault(self, error: EngineError | ClaimTooLarge | AgentServiceError) -> None:
         """Note what ended the trial early."""
         if isinstance(error, SandboxLost):
-            error = self._provisions[-1].disk_exceeded() or error
+            error = self._provisions[-1].exceeded() or error
         if isinstance(error, ClaimTooLarge):
             cause = Cause.GUARANTEE_UNMET
         elif isinstance(error, AgentServiceError):

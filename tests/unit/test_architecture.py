@@ -27,6 +27,8 @@ BELOW = {
     "disk",
     "enforcement",
     "engines",
+    "gates",
+    "grace",
     "harness",
     "healthcheck",
     "janitor",
