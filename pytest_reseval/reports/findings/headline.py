@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pytest_reseval.outcomes import Outcome
 from pytest_reseval.records import TrialRecord
-from pytest_reseval.reports.findings.planned import Place
+from pytest_reseval.reports.findings.planned import Place, samples
 from pytest_reseval.runs import Run
 
 
@@ -32,7 +32,7 @@ class Headline:
     tasks: int
     configurations: int
     samples: int
-    """The most samples that any task has under any configuration."""
+    """The most that any task was to have under any configuration."""
     trials: int
     """Trials with a verdict."""
     planned: int
@@ -58,7 +58,7 @@ def headline(run: Run, missing: Sequence[Place], configurations: Sequence[str]) 
         engine=f"{engine.name} {engine.version}{cgroup}",
         tasks=len({*run.tasks, *(place.task for place in missing)}),
         configurations=len(configurations),
-        samples=max((record.sample + 1 for record in records), default=0),
+        samples=max([samples(manifest.order), *(record.sample + 1 for record in records)]),
         trials=len(records),
         planned=len(records) + len(missing),
         outcomes=Counter(record.outcome for record in records),
@@ -76,12 +76,12 @@ def _missing(run: Run, count: int) -> str | None:
     total = len(run.records) + count
     unlisted = max(0, (run.manifest.not_run or 0) - count)
     if count:
-        why = "broken off" if run.manifest.ended else "interrupted, or still running"
+        why = "Broken off" if run.manifest.ended else "Interrupted, or still running"
         return f"{why}: {count} of {total} trials have no verdict"
     if unlisted:
         return f"{unlisted} of the selected tests were not run"
     if run.manifest.ended is None:
-        return "interrupted, or still running: it has not written down its end"
+        return "Interrupted, or still running: it has not written down its end"
     return None
 
 

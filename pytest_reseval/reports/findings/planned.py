@@ -13,7 +13,7 @@ from pytest_reseval.resources import QuantityError
 UNKNOWN = "unknown"
 """Stands for a configuration that a node id does not tell."""
 
-_END = re.compile(r"\[(?P<inner>.*)-s[0-9]+\]\Z", re.DOTALL)
+_END = re.compile(r"\[(?P<inner>.*)-s(?P<sample>[0-9]+)\]\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,12 @@ def places(trials: Iterable[str], records: Iterable[TrialRecord]) -> list[Place]
         stem, configuration = _stem(trial)
         found.append(Place(names.get(stem) or _named(stem), configuration))
     return found
+
+
+def samples(trials: Iterable[str]) -> int:
+    """How many samples a task has under a configuration, at most, among these trials."""
+    found = (_END.search(trial) for trial in trials)
+    return max((int(match["sample"]) + 1 for match in found if match), default=0)
 
 
 def _stem(trial: str) -> tuple[str, str]:

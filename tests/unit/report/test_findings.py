@@ -55,8 +55,9 @@ def test_an_interrupted_run_says_what_is_missing_and_where() -> None:
         for task in ("unpack", "sort", "link")
         for configuration in ("1x", "3x", "uncapped")
     )
+    assert found(MIXED, order=(trial("unpack", "3x", 4),)).headline.samples == 5
     report = found(MIXED, order=order, ended=None, not_run=None)
-    missing = "interrupted, or still running: 5 of 9 trials have no verdict"
+    missing = "Interrupted, or still running: 5 of 9 trials have no verdict"
     assert report.headline.missing == missing
     assert report.headline.progress == (
         Progress("1x", 3, 1),
@@ -73,7 +74,7 @@ def test_an_interrupted_run_says_what_is_missing_and_where() -> None:
 
 def test_a_run_without_any_verdict_can_be_reported() -> None:
     report = found([], order=(trial("unpack", "3x"),), ended=None)
-    assert report.headline.missing == "interrupted, or still running: 1 of 1 trials have no verdict"
+    assert report.headline.missing == "Interrupted, or still running: 1 of 1 trials have no verdict"
     assert report.curve == ()
     assert report.timeline is None
 
