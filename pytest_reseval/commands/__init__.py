@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pytest_reseval.commands import clean
+from pytest_reseval.commands import clean, report
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,3 +16,4 @@ def main() -> None:
 
 
 main.add_command(clean.command)
+main.add_command(report.command)
