@@ -207,12 +207,16 @@ def imbalances(findings: Findings) -> list[str]:
 
 
 def balance_sentence(findings: Findings) -> str:
-    """What was looked at, where nothing was found."""
-    tested = sum(one.p is not None for one in findings.balances)
+    """How many conditions were looked at, in how many blocks, and what was found."""
+    tested = [one for one in findings.balances if one.p is not None]
     if not tested:
         return "Too little is on record to compare what the configurations met."
-    found = len(imbalances(findings))
-    return f"{found or 'None'} of {tested} conditions on record differed notably between them."
+    found = len(imbalances(findings)) or "none"
+    blocks = max(one.blocks for one in tested)
+    return (
+        f"Of {len(tested)} conditions {found} was found to differ notably, from {blocks} whole "
+        "blocks at most; few blocks find little."
+    )
 
 
 def condition_amount(unit: Unit, figure: float) -> str:

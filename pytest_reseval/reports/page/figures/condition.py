@@ -39,7 +39,7 @@ def _layout(association: Association) -> dict[str, object]:
     return layout(
         xaxis={
             "title": {"text": words(title)},
-            "tickformat": ".0%" if condition.unit == "share" else "",
+            "tickformat": ".1~%" if condition.unit == "share" else "",
             "zeroline": False,
             "showgrid": False,
             "nticks": 5,
