@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pytest_reseval.commands import clean
+from pytest_reseval.commands import calibrate, clean, compare, show
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,4 +15,7 @@ def main() -> None:
     """
 
 
+main.add_command(calibrate.command)
 main.add_command(clean.command)
+main.add_command(compare.command)
+main.add_command(show.command)

@@ -42,6 +42,7 @@ BELOW = {
     "resume",
     "runs",
     "statistics",
+    "study",
     "tasks",
     "trial",
     "verification",
@@ -59,7 +60,8 @@ HOMES = {
     "requests": {"engines.docker"},
     "urllib3": {"engines.docker"},
     "psutil": {"engines.docker", "engines.local", "plugin.manifest", "provision"},
-    "tabulate": {"reports.terminal"},
+    "tabulate": {"reports.tables"},
+    "tomlkit": {"study.specs"},
     "msgspec": {
         "admission.files",
         "control",
