@@ -115,10 +115,7 @@ def _hand_out(target: Path, patch: str) -> None:
         except OSError as error:
             refuse(f"{target}: {error.strerror}")
         return
-    if sys.stdout.isatty():
-        click.echo(printable(patch), nl=False)
-    else:
-        click.get_binary_stream("stdout").write(patch.encode())
+    click.echo(printable(patch) if sys.stdout.isatty() else patch.encode(), nl=False)
 
 
 def _write_all(made: Sequence[Change]) -> bool:

@@ -137,7 +137,7 @@ def _resources(record: TrialRecord) -> list[str]:
         (
             "disk",
             format_memory(asked.storage_limit),
-            _most(held.storage_limit) + (f" ({enforced.storage_by})" if held.storage_by else ""),
+            _most(held.storage_limit) + (f" ({held.storage_by})" if held.storage_by else ""),
         ),
     ]
     if asked.memory_grace is not None:
