@@ -108,20 +108,22 @@ def outcomes(seed: int, samples: int = SAMPLES) -> Mapping[Trial, Outcome]:
 
 def of_headroom(study: Mapping[Trial, Outcome], headroom: str) -> list[list[Outcome]]:
     """The outcomes of each task's samples."""
-    return [[study[task, headroom, sample] for sample in _samples(study)] for task in tasks()]
+    samples = _samples(study)
+    return [[study[task, headroom, sample] for sample in samples] for task in tasks()]
 
 
 def pairs(
     study: Mapping[Trial, Outcome], before: str, after: str, counted: Outcome
 ) -> list[list[tuple[float, float]]]:
     """For each task and sample whether the outcome is the one counted, under both headrooms."""
+    samples = _samples(study)
     return [
         [
             (
                 float(study[task, before, sample] is counted),
                 float(study[task, after, sample] is counted),
             )
-            for sample in _samples(study)
+            for sample in samples
         ]
         for task in tasks()
     ]
@@ -129,10 +131,11 @@ def pairs(
 
 def blocks(study: Mapping[Trial, Outcome], counted: Outcome) -> list[list[list[float]]]:
     """For each task and sample whether the outcome is the one counted, over all headrooms."""
+    samples = _samples(study)
     return [
         [
             [float(study[task, headroom, sample] is counted) for headroom in HEADROOMS]
-            for sample in _samples(study)
+            for sample in samples
         ]
         for task in tasks()
     ]

@@ -242,7 +242,7 @@ def _study() -> Table:
     seeds = range(STUDIES)
     columns = []
     for samples in STUDY_SAMPLES:
-        reached = [_conclusions(published_study.outcomes(seed, samples)) for seed in seeds]
+        reached = [conclusions(published_study.outcomes(seed, samples)) for seed in seeds]
         columns.append({text: np.mean([one[text] for one in reached]) for text in reached[0]})
     rows = [
         (text, *(f"{100 * float(column[text]):.0f}" for column in columns)) for text in columns[0]
@@ -257,7 +257,9 @@ def _study() -> Table:
     )
 
 
-def _conclusions(study: Mapping[Trial, Outcome]) -> dict[str, bool]:
+def conclusions(study: Mapping[Trial, Outcome]) -> dict[str, bool]:
+    """What was published of the study, and whether this run of it says the same."""
+
     def compared(before: str, after: str, counted: Outcome) -> Difference:
         return difference(published_study.pairs(study, before, after, counted))
 

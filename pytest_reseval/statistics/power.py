@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import nct
-from scipy.stats import t as student
+from scipy.special import nctdtrinc, stdtrit
 
 _LEVEL = 0.05
 _POWER = 0.8
@@ -75,13 +73,8 @@ def samples_needed(spread: Variances, tasks: int, wished: float) -> int | None:
 
 
 def _effect(tasks: int) -> float:
-    """The detectable difference in standard errors."""
+    """The detectable difference in standard errors: chance of the other sign neglected."""
     if tasks < 2:
         raise ValueError(f"a comparison needs two tasks or more, not {tasks}")
-    freedom = tasks - 1
-    critical = float(student.ppf(1 - _LEVEL / 2, freedom))
-
-    def lacking(shift: float) -> float:
-        return float(nct.sf(critical, freedom, shift)) - _POWER
-
-    return float(brentq(lacking, 0.0, 2 * critical))
+    critical = float(stdtrit(tasks - 1, 1 - _LEVEL / 2))
+    return float(nctdtrinc(tasks - 1, 1 - _POWER, critical))

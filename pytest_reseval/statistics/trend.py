@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Literal
 
 from pytest_reseval.statistics.signflip import sign_flip_p_value
@@ -35,31 +34,30 @@ def trend(tasks: Sequence[Sequence[Sequence[float | None]]]) -> Trend:
     Armitage within strata (Mantel, Journal of the American Statistical Association 58 (1963)
     690-700). The p-value is that of the sign-flip test over these totals: if configurations are
     alike, the reversed order of a task's outcomes was as likely. With two configurations it is the
-    test of ``paired``. It is exact for complete blocks; a mean is all that incomplete ones are sure
-    to have in common with their reverse.
+    test of ``paired``. It is exact for complete blocks; totals of incomplete ones have the mean 0
+    in common with their reverse, and no more.
 
     Without anything to compare the direction is none, the slope 0 and the p-value 1. Raises
     ValueError for outcomes other than 0 and 1 and for blocks of different lengths.
     """
-    if len({len(block) for task in tasks for block in task}) > 1:
+    lengths = {len(block) for task in tasks for block in task}
+    if len(lengths) > 1:
         raise ValueError("blocks must have the same configurations, None where there is no outcome")
+    unit = math.lcm(*range(1, 1 + max(lengths, default=1)))
     totals = []
-    spread = Fraction(0)
+    spread = 0
     blocks = 0
     for task in tasks:
         compared = [found for block in task if len(found := _outcomes(block)) > 1]
         if compared:
-            totals.append(sum(map(_score, compared), Fraction(0)))
-            spread += sum(map(_spread, compared), Fraction(0))
+            totals.append(sum(_score(block, unit) for block in compared))
+            spread += sum(_spread(block, unit) for block in compared)
             blocks += len(compared)
-    if not totals:
-        return Trend("none", 0.0, 1.0, 0, 0)
-    slope = sum(totals, Fraction(0)) / spread
-    whole = math.lcm(*(total.denominator for total in totals))
+    total = sum(totals)
     return Trend(
-        direction="rising" if slope > 0 else "falling" if slope < 0 else "none",
-        slope=float(slope),
-        p_value=sign_flip_p_value(int(total * whole) for total in totals),
+        direction="rising" if total > 0 else "falling" if total < 0 else "none",
+        slope=total / spread if totals else 0.0,
+        p_value=sign_flip_p_value(totals),
         tasks=len(totals),
         blocks=blocks,
     )
@@ -68,19 +66,20 @@ def trend(tasks: Sequence[Sequence[Sequence[float | None]]]) -> Trend:
 def _outcomes(block: Sequence[float | None]) -> dict[int, int]:
     """Outcomes by the place of their configuration."""
     found = {place: value for place, value in enumerate(block) if value is not None}
-    if any(value not in (0, 1) for value in found.values()):
+    if not {0, 1}.issuperset(found.values()):
         raise ValueError("outcomes must be 0 or 1")
     return {place: int(value) for place, value in found.items()}
 
 
-def _score(outcomes: dict[int, int]) -> Fraction:
-    """The sum of outcomes times how far their places are from the mean place."""
-    count, places = len(outcomes), sum(outcomes)
-    score = sum(place * value for place, value in outcomes.items())
-    return Fraction(count * score - places * sum(outcomes.values()), count)
-
-
-def _spread(outcomes: dict[int, int]) -> Fraction:
-    """The sum of squared distances of the places from their mean."""
+def _score(outcomes: dict[int, int], unit: int) -> int:
+    """The sum of outcomes times the distance of their places from the mean place, in 1 / unit."""
     count = len(outcomes)
-    return Fraction(count * sum(place * place for place in outcomes) - sum(outcomes) ** 2, count)
+    score = sum(place * value for place, value in outcomes.items())
+    return (count * score - sum(outcomes) * sum(outcomes.values())) * (unit // count)
+
+
+def _spread(outcomes: dict[int, int], unit: int) -> int:
+    """The sum of squared distances of the places from their mean, in 1 / unit."""
+    count = len(outcomes)
+    squares = sum(place * place for place in outcomes)
+    return (count * squares - sum(outcomes) ** 2) * (unit // count)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,3 +43,14 @@ def test_more_units_never_widen_the_interval(share: float, count: int) -> None:
     low, high = wilson_interval(share, count)
     more_low, more_high = wilson_interval(share, count + 1)
     assert more_high - more_low <= high - low + 1e-12
+
+
+def test_what_the_summary_needs_loads_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "import pytest_reseval.reports.terminal, pytest_reseval.statistics.multiple\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not {"numpy", "scipy"} & set(done.stdout.split())
