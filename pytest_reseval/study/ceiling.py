@@ -30,7 +30,9 @@ class Rule:
     cut: float = 0.5
     """Part of the reference's infra-errors that must go. The study's 3x took away two thirds."""
     rare: float = 0.01
-    """Infra-errors that are surely below this share need no mending."""
+    """Infra-errors need no mending that are this rare,"""
+    surely: float = 0.05
+    """and surely below this: the upper end of their interval, which few tasks hold up."""
     least_lift: float = 0.03
     """A smaller change of the score is none: what the study calls not interpretable."""
     must_see: float = 0.06
@@ -139,11 +141,12 @@ def choose_ceiling(trials: Trials, unfinished: int = 0, rule: Rule = RULE) -> Ce
             "not every task has the same samples under every headroom, so that headrooms are not "
             "all that differs; go on with the run, or run it anew with the same tasks throughout",
         )
-    if shares[reference].infra.high < rule.rare:
+    infra = shares[reference].infra
+    if infra.value <= rule.rare and infra.high < rule.surely:
         return decided(
             Reason.RARE,
-            f"infra-errors are below {rule.rare:.0%} at {reference} already, the upper end of "
-            "their interval included; there is nothing to mend",
+            f"infra-errors are rare at {reference} already, {infra.value:.1%} and at most "
+            f"{infra.high:.1%}; there is nothing to mend",
             named=reference,
         )
     if len(tasks) < FEWEST_TASKS:
