@@ -73,7 +73,8 @@ class Candidate:
     moved: bool
     """Whether the score differs beyond noise and by more than counts for nothing."""
     telling: bool
-    """Whether a lift of the score could have been found."""
+    """Whether a lift of the score could have been found: by the detectable difference, or where no
+    trial differs by the end of the interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,9 @@ def _candidate(
     still = sum(after[place] is Outcome.INFRA_ERROR for place in shared)
     removed = (was - still) / was if was else 0.0
     falls = found.infra.value < 0 and p_value < rule.level
-    beyond_noise = found.score.p_value < rule.level
+    score = found.score
+    beyond_noise = score.p_value < rule.level
+    sees = max(-score.low, score.high) if found.detectable is None else found.detectable
     return Candidate(
         configuration=label,
         contrast=found,
@@ -236,8 +239,8 @@ def _candidate(
         removed=removed,
         falls=falls,
         enough=falls and removed >= rule.cut,
-        moved=beyond_noise and abs(found.score.value) >= rule.least_lift,
-        telling=found.detectable is not None and found.detectable <= rule.must_see,
+        moved=beyond_noise and abs(score.value) >= rule.least_lift,
+        telling=sees <= rule.must_see,
     )
 
 

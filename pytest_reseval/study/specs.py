@@ -8,7 +8,8 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import tomlkit
@@ -18,6 +19,8 @@ from pytest_reseval.resources import GIB, MIB
 
 _CONTEXT = 3
 
+_HEADER = re.compile(r"^[ \t]*\[[ \t]*environment[ \t]*\][^\r\n]*(\r?\n)?", re.MULTILINE)
+
 
 class CannotEdit(Exception):
     """A file whose guarantee cannot be changed by a program; the message says why."""
@@ -26,23 +29,37 @@ class CannotEdit(Exception):
 def with_guarantee(text: str, amount: int) -> str:
     """The text of a ``task.toml`` with the memory guarantee of ``amount`` bytes, whole MiB.
 
-    Raises CannotEdit, also where anything else in the file would change its meaning.
+    Raises CannotEdit, also where it cannot be written without a change of anything else.
     """
-    keys = _keys(tomllib.loads(text).get("environment", {}), amount)
-    try:
+    was = tomllib.loads(text)
+    keys = _keys(was.get("environment", {}), amount)
+    meant = {**was, "environment": {**was.get("environment", {}), **keys}}
+    for edited in _candidates(text, keys, was.get("environment", {})):
+        with suppress(tomllib.TOMLDecodeError):
+            if tomllib.loads(edited) == meant:
+                return edited
+    raise CannotEdit("its layout is beyond the editor; change it by hand")
+
+
+def _candidates(
+    text: str, keys: Mapping[str, int | str], environment: Mapping[str, object]
+) -> Iterator[str]:
+    """Ways to write it, the best first; which of them mean the right thing is seen by reading them.
+
+    A new key goes right below its table's header: a comment at the end may be on what follows.
+    """
+    if not keys.keys() & environment.keys():
+        for header in _HEADER.finditer(text):
+            end = header[1] or "\n"
+            added = "".join(f"{key} = {value}{end}" for key, value in keys.items())
+            start = header[0] if header[1] else f"{header[0]}\n"
+            yield text[: header.start()] + start + added + text[header.end() :]
+    with suppress(TOMLKitError):
         document: Any = tomlkit.parse(text)
         table = document.setdefault("environment", tomlkit.table())
         for key, value in keys.items():
             table[key] = value
-        edited = tomlkit.dumps(document)
-        meant = tomllib.loads(edited)
-    except (TOMLKitError, tomllib.TOMLDecodeError) as error:
-        raise CannotEdit(f"its layout is beyond the editor ({error}); change it by hand") from None
-    wanted = tomllib.loads(text)
-    wanted["environment"] = {**wanted.get("environment", {}), **keys}
-    if meant != wanted:
-        raise CannotEdit("its layout is beyond the editor; change it by hand")
-    return edited
+        yield tomlkit.dumps(document)
 
 
 def _keys(environment: dict[str, Any], amount: int) -> dict[str, int | str]:
