@@ -20,9 +20,10 @@ def studying(command: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _PACKAGES:
+        package = (error.name or "").partition(".")[0]
+        if package not in _PACKAGES:
             raise
-        refuse(f"reseval {command} needs {error.name}: pip install 'pytest-reseval[study]'")
+        refuse(f"reseval {command} needs {package}: pip install 'pytest-reseval[study]'")
 
 
 def refuse(message: str) -> NoReturn:

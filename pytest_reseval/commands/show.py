@@ -24,7 +24,7 @@ _TAIL_BYTES = 16 * 1024
 @click.argument("trial", required=False)
 @click.option(
     "--outcome",
-    type=click.Choice([*Outcome]),
+    type=click.Choice([str(one) for one in Outcome]),
     help="List only trials that ended so.",
 )
 def command(run: Path, trial: str | None, outcome: str | None) -> None:
