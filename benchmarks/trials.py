@@ -14,6 +14,7 @@ from pathlib import Path
 from pytest_reseval.admission import Ledger
 from pytest_reseval.agents.oracle import Oracle
 from pytest_reseval.cgroups.sampler import Sampler
+from pytest_reseval.conditions import Host
 from pytest_reseval.disk.watcher import DiskWatcher
 from pytest_reseval.engines import choose
 from pytest_reseval.harness import Harness, budget_of
@@ -61,6 +62,7 @@ def harness(engine_name: str, folder: Path) -> Iterator[Harness]:
             worker="main",
             admission="guarantee",
             oom_policy="infra-error",
+            host=Host(),
         )
     finally:
         engine.close()

@@ -8,6 +8,7 @@ from typing import Literal
 from pytest_reseval.admission import Admission, Budget, Claim, Ledger
 from pytest_reseval.agents.base import Agent
 from pytest_reseval.cgroups.sampler import Sampler
+from pytest_reseval.conditions import Host
 from pytest_reseval.disk.watcher import DiskWatcher
 from pytest_reseval.engines.base import Engine, EngineInfo
 from pytest_reseval.outcomes import OomPolicy
@@ -40,6 +41,8 @@ class Harness:
     worker: str
     admission: AdmissionMode
     oom_policy: OomPolicy
+    host: Host | None
+    """Where the sandboxes are, if that is this machine: only then are its figures theirs."""
 
     def admit(self, plan: TrialPlan) -> Admission:
         """Wait until the plan's promise fits the host. Raises ClaimTooLarge when it never can."""

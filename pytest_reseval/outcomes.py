@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from pytest_reseval.engines.base import Enforced
+from pytest_reseval.grace import beyond_grace
 from pytest_reseval.resources import MIB, Resources, format_memory
 
 PASS_MARK = 1.0
@@ -106,6 +107,8 @@ class PhaseFacts:
     """The most that a look found the sandbox to hold on disk."""
     output_tail: str = ""
     """The end of what the phase printed; for people, never for verdicts."""
+    ended_above_limit: float | None = None
+    """Seconds for which the sandbox had stood above a lenient limit when it was ended for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +185,13 @@ def classify(evidence: Evidence, oom_policy: OomPolicy = "infra-error") -> Verdi
     if fault and fault.cause in (*_BEFORE_THE_AGENT, *_LOST):
         return _infra(fault.cause, fault.detail)
     ended = fault is not None and fault.cause is _ENDED
+    blamed = ended or _agent_starved_verifier(evidence)
     return (
         _agent_killed(evidence, oom_policy)
         or _pids_exhausted(evidence)
         or _disk_full(evidence)
         or (None if ended else _verifier_unfit(evidence))
-        or (_infra(fault.cause, fault.detail) if fault and not ended else None)
+        or (None if fault is None or blamed else _faulted(fault, evidence, oom_policy))
         or _agent_judged(evidence)
     )
 
@@ -211,18 +215,31 @@ def _infra(cause: Cause, message: str) -> Verdict:
     return Verdict(Outcome.INFRA_ERROR, cause, message)
 
 
+def _faulted(fault: Fault, evidence: Evidence, oom_policy: OomPolicy) -> Verdict:
+    """What ended the trial early; an agent that had worked may be blamed for memory by policy."""
+    by_agent = fault.cause is Cause.OOM_LIMIT and evidence.phase("agent") is not None
+    if by_agent and oom_policy == "failed":
+        return Verdict(Outcome.FAILED, fault.cause, fault.detail)
+    return _infra(fault.cause, fault.detail)
+
+
 def _agent_killed(evidence: Evidence, oom_policy: OomPolicy) -> Verdict | None:
     for phase in evidence.phases:
-        if phase.name == "verifier" or not phase.oom_kill:
+        if phase.name == "verifier":
+            continue
+        outcome = Outcome.FAILED if oom_policy == "failed" else Outcome.INFRA_ERROR
+        limit = evidence.resources.memory_limit or 0
+        if phase.ended_above_limit is not None:
+            told = beyond_grace(phase.ended_above_limit, limit)
+            return Verdict(outcome, Cause.OOM_LIMIT, f"{told}, in the {phase.name} phase")
+        if not phase.oom_kill:
             continue
         if not _reached_own_limit(phase, evidence.resources):
             return _infra(Cause.OOM_HOST, _host_ran_out(phase, evidence.resources))
-        limit = evidence.resources.memory_limit
         message = (
             f"{_killer(evidence)} killed {_processes(phase.oom_kill)} in the {phase.name} phase "
-            f"at the limit of {format_memory(limit or 0)}"
+            f"at the limit of {format_memory(limit)}"
         )
-        outcome = Outcome.FAILED if oom_policy == "failed" else Outcome.INFRA_ERROR
         return Verdict(outcome, Cause.OOM_LIMIT, message)
     return None
 
@@ -294,8 +311,13 @@ def _verifier_unfit(evidence: Evidence) -> Verdict | None:
     verifier = evidence.phase("verifier")
     if verifier is None:
         return None
+    resources = evidence.resources_in(verifier)
+    if verifier.ended_above_limit is not None:
+        if _left_too_much(verifier, resources):
+            return None
+        told = beyond_grace(verifier.ended_above_limit, resources.memory_limit or 0)
+        return _infra(Cause.VERIFIER_OOM, f"{told}, in the verifier phase")
     if verifier.oom_kill:
-        resources = evidence.resources_in(verifier)
         if not _reached_own_limit(verifier, resources):
             return _infra(Cause.OOM_HOST, _host_ran_out(verifier, resources))
         if _left_too_much(verifier, resources):
@@ -344,10 +366,18 @@ def _left_too_much(verifier: PhaseFacts, resources: Resources) -> bool:
     return resources.memory_limit - verifier.residue + RESIDUE_SLACK < resources.memory_guarantee
 
 
+def _agent_starved_verifier(evidence: Evidence) -> bool:
+    """Whether the verifier was ended above a lenient limit for what the agent had left charged."""
+    verifier = evidence.phase("verifier")
+    if verifier is None or verifier.ended_above_limit is None:
+        return False
+    return _left_too_much(verifier, evidence.resources_in(verifier))
+
+
 def _agent_judged(evidence: Evidence) -> Verdict:
     agent = evidence.phase("agent")
     verifier = evidence.phase("verifier")
-    if evidence.fault:
+    if evidence.fault and evidence.fault.cause is _ENDED:
         return Verdict(Outcome.FAILED, evidence.fault.cause, evidence.fault.detail)
     if agent and agent.timed_out:
         return Verdict(
@@ -359,7 +389,7 @@ def _agent_judged(evidence: Evidence) -> Verdict:
         return Verdict(
             Outcome.FAILED, Cause.AGENT_ERROR, f"the agent ended with exit code {agent.exit_code}"
         )
-    if verifier and verifier.oom_kill:
+    if verifier and (verifier.oom_kill or verifier.ended_above_limit is not None):
         return Verdict(
             Outcome.FAILED,
             Cause.WRONG,

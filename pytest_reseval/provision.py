@@ -15,6 +15,7 @@ import psutil
 from pytest_reseval.admission import Admission
 from pytest_reseval.cgroups.meter import Counters
 from pytest_reseval.cgroups.sampler import Series
+from pytest_reseval.conditions import HostLoad, HostReading, load_between
 from pytest_reseval.disk.watcher import DiskWatch
 from pytest_reseval.enforcement import differences
 from pytest_reseval.engines.base import (
@@ -25,12 +26,14 @@ from pytest_reseval.engines.base import (
     SandboxLost,
     SandboxRequest,
 )
+from pytest_reseval.grace import GraceWatch, beyond_grace
 from pytest_reseval.harness import Harness
 from pytest_reseval.healthcheck import Unhealthy, wait_until_healthy
 from pytest_reseval.outcomes import Cause, PhaseFacts, PhaseName, beyond_disk_bound
 from pytest_reseval.plans import TrialPlan
 from pytest_reseval.printable import printable
 from pytest_reseval.records import AttemptFiles
+from pytest_reseval.resources import Resources
 from pytest_reseval.tasks.model import Environment
 
 Number = TypeVar("Number", int, float)
@@ -46,6 +49,12 @@ class LimitsDiffer(EngineError):
     """The kernel enforces something else than was asked for."""
 
     cause = Cause.ENFORCEMENT_MISMATCH
+
+
+class GraceExceeded(EngineError):
+    """The sandbox was ended because it stood above a lenient memory limit for too long."""
+
+    cause = Cause.OOM_LIMIT
 
 
 class DiskExceeded(EngineError):
@@ -83,6 +92,8 @@ class Provision:
         self.stages: dict[str, float] = {}
         self.phases: list[PhaseFacts] = []
         self.neighbours = (0, 0)
+        self.host_load: HostLoad | None = None
+        """From admission until the last figures were taken; of the trial's own sandbox alone."""
         self._plan = plan
         self._harness = harness
         self._trial_id = trial_id
@@ -92,6 +103,8 @@ class Provision:
         self._admission: Admission | None = None
         self._series: Series | None = None
         self._disk: DiskWatch | None = None
+        self._host_before: HostReading | None = None
+        self._grace: GraceWatch | None = None
         self._idle_memory = 0
         self._closed = False
 
@@ -111,6 +124,8 @@ class Provision:
         with self.stage("admit"):
             self._admission = harness.admit(plan)
         self.neighbours = (harness.neighbours(), 0)
+        if harness.host is not None and self._role == "trial":
+            self._host_before = harness.host.read()
         with self.stage("prepare"):
             image = harness.engine.prepare(
                 plan.name, environment, timeout=plan.scaled(environment.build_timeout)
@@ -131,7 +146,10 @@ class Provision:
             mismatches = differences(plan.resources, sandbox.enforced, psutil.swap_memory().total)
             if mismatches:
                 raise LimitsDiffer("; ".join(mismatches))
-            self._series = harness.sampler.watch(sandbox.meter)
+            self._grace = _grace_watch(plan.resources, sandbox)
+            self._series = harness.sampler.watch(
+                sandbox.meter, self._grace.note if self._grace else None
+            )
             self._disk = harness.disk_watcher.watch(sandbox, plan.resources.storage_limit)
             _furnish(sandbox, environment)
         if environment.healthcheck is not None:
@@ -144,11 +162,14 @@ class Provision:
         self._idle_memory = sandbox.meter.counters().nonreclaimable or 0
         return sandbox
 
-    def disk_exceeded(self) -> DiskExceeded | None:
-        """Why the sandbox was ended, if that was for its disk use."""
-        if self._disk is None or self._disk.exceeded is None:
-            return None
-        return DiskExceeded(beyond_disk_bound(self._disk.exceeded, self._disk.bound))
+    def exceeded(self) -> DiskExceeded | GraceExceeded | None:
+        """Why the harness ended the sandbox, if it did."""
+        if self._disk is not None and self._disk.exceeded is not None:
+            return DiskExceeded(beyond_disk_bound(self._disk.exceeded, self._disk.bound))
+        if self._grace is not None and self._grace.exceeded is not None:
+            limit = self._plan.resources.memory_limit or 0
+            return GraceExceeded(beyond_grace(self._grace.exceeded, limit))
+        return None
 
     def _hidden(self) -> list[Path]:
         """Hidden tests and solution, and what other trials wrote down."""
@@ -162,7 +183,8 @@ class Provision:
     def phase(self, name: PhaseName) -> Iterator[Execution]:
         """Measure what happens inside the block as one phase.
 
-        Raises DiskExceeded, SandboxLost or SandboxEnded at its end when the sandbox is gone.
+        Raises DiskExceeded, GraceExceeded, SandboxLost or SandboxEnded at its end when the sandbox
+        is gone.
         """
         sandbox, disk = self.sandbox, self._disk
         assert sandbox is not None
@@ -190,7 +212,7 @@ class Provision:
             )
             if execution.result is not None and self._files is not None:
                 self._files.write_log(name, execution.result.stdout + execution.result.stderr)
-        if (exceeded := self.disk_exceeded()) is not None:
+        if (exceeded := self.exceeded()) is not None:
             raise exceeded from lost
         if lost is None and not sandbox.alive():
             lost = SandboxLost(f"the sandbox ended in the {name} phase without our doing")
@@ -215,6 +237,8 @@ class Provision:
             self._disk.stop()
         if self._admission is not None and not self._closed:
             self.neighbours = (self.neighbours[0], self._harness.neighbours())
+            if self._host_before is not None and self._harness.host is not None:
+                self.host_load = load_between(self._host_before, self._harness.host.read())
         if self._series is not None:
             self._series.stop()
             if self._files is not None:
@@ -299,8 +323,15 @@ class Provision:
             ),
             cpu_pressure_seconds=_increase(before.cpu_pressure_seconds, after.cpu_pressure_seconds),
             disk_peak=self._disk.peak if self._disk else None,
+            ended_above_limit=self._grace.exceeded if self._grace else None,
             output_tail=_tail(result.stdout + result.stderr) if result else "",
         )
+
+
+def _grace_watch(resources: Resources, sandbox: Sandbox) -> GraceWatch | None:
+    if resources.memory_grace is None or resources.memory_limit is None:
+        return None
+    return GraceWatch(resources.memory_limit, resources.memory_grace, sandbox.kill)
 
 
 def _furnish(sandbox: Sandbox, environment: Environment) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from pytest_reseval.cgroups.meter import Sample
+from pytest_reseval.conditions import Conditions
 from pytest_reseval.engines.base import EngineInfo
 from pytest_reseval.journal import Journal, make_folder, replace
 from pytest_reseval.outcomes import Cause, Evidence, Outcome
@@ -51,6 +52,7 @@ class Attempt:
     seconds: float
     waited: float
     stages: Mapping[str, float]
+    conditions: Conditions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class TrialRecord:
     """The attempts before this one, in order."""
     unwritten: tuple[str, ...] = ()
     """Files of the last attempt that could not be written."""
+    conditions: Conditions | None = None
+    """What the trial met that its resources do not say; None in records of older versions."""
     run: str = ""
     schema: int = SCHEMA
 

@@ -11,8 +11,9 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_reseval.admission import ClaimTooLarge
-from pytest_reseval.agents.base import Agent, AgentServiceError
+from pytest_reseval.agents.base import Agent, AgentServiceError, Solved
 from pytest_reseval.artifacts import collect
+from pytest_reseval.conditions import Conditions
 from pytest_reseval.control import controlled
 from pytest_reseval.engines.base import (
     CANNOT_RUN,
@@ -37,8 +38,11 @@ from pytest_reseval.plans import TrialPlan, verifier_plan
 from pytest_reseval.printable import printable
 from pytest_reseval.provision import Execution, Provision
 from pytest_reseval.records import Attempt, TrialRecord
+from pytest_reseval.service import ServiceUse, checked
 from pytest_reseval.tasks.model import Task
 from pytest_reseval.verification import Verification, verify
+
+_LONGEST_PROBLEM = 200
 
 
 class Trial:
@@ -69,6 +73,8 @@ class Trial:
         self._verification: Verification | None = None
         self._artifacts_missing: tuple[str, ...] = ()
         self._control: Control | None = None
+        self._service: ServiceUse | None = None
+        self._service_problem: str | None = None
 
     def start(self) -> Sandbox:
         """Admit, provision, read back the limits and wait until the sandbox is healthy."""
@@ -79,7 +85,8 @@ class Trial:
     def phase(self, name: PhaseName) -> AbstractContextManager[Execution]:
         """Measure what happens inside the block as one phase of the trial.
 
-        Raises DiskExceeded, SandboxLost or SandboxEnded at its end when the sandbox is gone.
+        Raises DiskExceeded, GraceExceeded, SandboxLost or SandboxEnded at its end when the sandbox
+        is gone.
         """
         return self._provisions[-1].phase(name)
 
@@ -124,14 +131,24 @@ class Trial:
             self._control = controlled(self.plan, self.harness, self.id)
             self._provisions[0].stages["control"] = time.monotonic() - began
 
+    def served(self, told: ServiceUse | None, problem: str | None = None) -> None:
+        """Keep what the agent told of its own service, or why that is worth nothing."""
+        try:
+            self._service = None if told is None else checked(told)
+        except ValueError as error:
+            problem = str(error)
+        if problem is not None:
+            self._service_problem = printable(str(problem), keep="")[:_LONGEST_PROBLEM]
+
     def fault(self, error: EngineError | ClaimTooLarge | AgentServiceError) -> None:
         """Note what ended the trial early."""
         if isinstance(error, SandboxLost):
-            error = self._provisions[-1].disk_exceeded() or error
+            error = self._provisions[-1].exceeded() or error
         if isinstance(error, ClaimTooLarge):
             cause = Cause.GUARANTEE_UNMET
         elif isinstance(error, AgentServiceError):
             cause = Cause.AGENT_SERVICE
+            self.served(error.service)
         else:
             cause = Cause(error.cause)
         self._fault = Fault(cause, printable(str(error)))
@@ -200,6 +217,7 @@ class Trial:
             ignored_keys=plan.task.ignored_keys if plan.task else (),
             earlier=self._earlier,
             unwritten=tuple(self._files.unwritten),
+            conditions=Conditions(first.host_load, self._service, self._service_problem),
         )
 
 
@@ -215,6 +233,8 @@ def run_task(
         _require_users(task, sandbox)
         with trial.phase("agent") as execution:
             execution.result = _solved(agent, plan, task, sandbox)
+            if isinstance(execution.result, Solved):
+                trial.served(execution.result.service, execution.result.service_problem)
         trial.verify()
     except (EngineError, ClaimTooLarge, AgentServiceError) as error:
         trial.fault(error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pytest_reseval.agents.base import Solved
 from pytest_reseval.engines.base import ExecResult, Sandbox
+from pytest_reseval.service import SERVICE_FILE, read_service
 from pytest_reseval.tasks.model import Task
 
 INSTRUCTION_FILE = "/logs/agent/instruction.md"
@@ -16,7 +18,8 @@ class Command:
 
     ``RESEVAL_INSTRUCTION_FILE`` names the file; ``RESEVAL_INSTRUCTION`` holds the text,
     unless it is longer than the kernel lets an environment variable be. ``RESEVAL_SEED`` holds the
-    seed of the task's sample.
+    seed of the task's sample. What its own service cost the command may write into the file that
+    ``RESEVAL_SERVICE_FILE`` names.
     """
 
     def __init__(self, command: str) -> None:
@@ -31,7 +34,12 @@ class Command:
         """Hand over the instruction and run the command."""
         instruction = task.instruction.encode()
         sandbox.write(INSTRUCTION_FILE, instruction)
-        env = {"RESEVAL_INSTRUCTION_FILE": INSTRUCTION_FILE, "RESEVAL_SEED": str(seed)}
+        env = {
+            "RESEVAL_INSTRUCTION_FILE": INSTRUCTION_FILE,
+            "RESEVAL_SEED": str(seed),
+            "RESEVAL_SERVICE_FILE": SERVICE_FILE,
+        }
         if len(instruction) <= _LONGEST_VARIABLE:
             env["RESEVAL_INSTRUCTION"] = task.instruction
-        return sandbox.exec(self.command, timeout=timeout, user=task.agent_user, env=env)
+        result = sandbox.exec(self.command, timeout=timeout, user=task.agent_user, env=env)
+        return Solved.after(result, *read_service(sandbox))

@@ -197,7 +197,7 @@ def settings(version: CgroupVersion, resources: Resources) -> Iterator[tuple[str
     quota = None
     if resources.cpu_limit is not None:
         quota = max(_SMALLEST_QUOTA, round(resources.cpu_limit * _PERIOD))
-    limit = None if resources.memory_limit is None else str(resources.memory_limit)
+    limit = None if resources.memory_ceiling is None else str(resources.memory_ceiling)
     guarantee = str(resources.memory_guarantee)
     if version == 1:
         if limit is not None:

@@ -14,7 +14,9 @@ from threading import Lock
 from pytest_reseval.cgroups.meter import Counters, PeakSource, Sample
 
 _READ_SIZE = 64 * 1024
-_FULL_STALL = re.compile(r"^full\b.* total=([0-9]+)$", re.MULTILINE)
+_STALL = {
+    kind: re.compile(rf"^{kind}\b.* total=([0-9]+)$", re.MULTILINE) for kind in ("some", "full")
+}
 
 
 class KernelFile:
@@ -93,7 +95,16 @@ def full_stall(text: str | None) -> float | None:
 
     None where the file has no "full" line. Format: Documentation/accounting/psi.rst.
     """
-    match = None if text is None else _FULL_STALL.search(text)
+    return _stall("full", text)
+
+
+def some_stall(text: str | None) -> float | None:
+    """The same of the seconds in which anything stood still, of the "some" line."""
+    return _stall("some", text)
+
+
+def _stall(kind: str, text: str | None) -> float | None:
+    match = None if text is None else _STALL[kind].search(text)
     return None if match is None else int(match[1]) / 1e6
 
 

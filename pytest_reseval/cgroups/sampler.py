@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock, Thread
 
@@ -33,11 +34,19 @@ class Series:
 
     Rows are kept up to a bound; when it is reached every second one is dropped, and from then on
     only half as many are kept. Peaks come from all samples that were ever taken (24 bytes each), so
-    thinning loses none. A first sample is taken at once and a last one by ``stop``.
+    thinning loses none. A first sample is taken at once and a last one by ``stop``. ``on_sample``
+    is shown each of them, on the sampling thread.
     """
 
-    def __init__(self, meter: Meter, *, longest: int = LONGEST) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        *,
+        longest: int = LONGEST,
+        on_sample: Callable[[Sample], None] | None = None,
+    ) -> None:
         self._meter = meter
+        self._on_sample = on_sample
         self._longest = longest
         self._lock = Lock()
         self._rows: list[Sample] = []
@@ -91,6 +100,8 @@ class Series:
         if row is None:
             self._running = False
             return
+        if self._on_sample is not None:
+            self._on_sample(row)
         if len(self._times) % self._stride == 0:
             self._rows.append(row)
         self._times.append(row.time)
@@ -114,9 +125,9 @@ class Sampler:
         self._watched: list[Series] = []
         self._thread: Thread | None = None
 
-    def watch(self, meter: Meter) -> Series:
+    def watch(self, meter: Meter, on_sample: Callable[[Sample], None] | None = None) -> Series:
         """Sample a meter from now on, until ``Series.stop`` or until nothing can be read."""
-        series = Series(meter)
+        series = Series(meter, on_sample=on_sample)
         with self._lock:
             self._watched.append(series)
             if self._thread is None or not self._thread.is_alive():

@@ -18,6 +18,7 @@ from pytest_reseval.plugin.run import run_of
 from pytest_reseval.plugin.tally import Tally
 
 if TYPE_CHECKING:
+    from pytest_reseval.gates import Judgement
     from pytest_reseval.outcomes import Outcome
     from pytest_reseval.records import Manifest, TrialRecord
     from pytest_reseval.reports.progress import Progress
@@ -34,6 +35,7 @@ class Controller:
         self._progress: Progress | None = None
         self._on_file: Counter[Outcome] | None = None
         self._unfiled: list[str] = []
+        self._gates: list[Judgement] = []
         config.pluginmanager.register(self, "reseval-controller")
         if config.pluginmanager.hasplugin("xdist"):
             from pytest_reseval.plugin.xdist import Distribution, spread_evenly
@@ -102,7 +104,21 @@ class Controller:
             self._progress.stop()
         if self.tally.verdicts or self._manifest is not None:
             self._file_the_rest()
-        session.exitstatus = self.tally.exit_status(session.exitstatus, bool(self._unfiled))
+        self._gates = self._judge_gates()
+        session.exitstatus = self.tally.exit_status(
+            session.exitstatus, bool(self._unfiled), self._gates
+        )
+
+    def _judge_gates(self) -> list[Judgement]:
+        """Every gate that was set, if there was anything to hold it against."""
+        if self._manifest is None or not (self.tally.verdicts or self.tally.without_verdict):
+            return []
+        from pytest_reseval.gates import judge
+
+        settings = self._run.settings
+        return judge(
+            self.records(), self.tally.not_run, settings.fail_under, settings.max_infra_rate
+        )
 
     def _file_the_rest(self) -> None:
         """Put on file what is missing there: a worker's disk may have been full, and no longer be.
@@ -159,6 +175,8 @@ class Controller:
                 text = f"no trial was run: {self.tally.without_verdict} skipped or not loaded"
                 reporter.write_sep("=", "resources and outcomes")
                 reporter.write_line(f"{text}; -rs tells why", yellow=True)
+                for gate in self._gates:
+                    reporter.write_line(gate.text, red=True)
             return
         from pytest_reseval.reports.terminal import summary
 
@@ -173,6 +191,7 @@ class Controller:
             reporter._tw.fullwidth,
             recalled=self.tally.recalled,
             unfiled=self._unfiled,
+            gates=self._gates,
         ):
             reporter.write_line(line.text, **dict.fromkeys(line.markup, True))
 

@@ -16,6 +16,7 @@ from pytest_reseval.resources import Headroom, QuantityError, parse_cores, parse
 
 if TYPE_CHECKING:
     from pytest_reseval.attempts import RetryPolicy
+    from pytest_reseval.gates import InfraGate, ScoreGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Settings:
     cpu_headroom: tuple[Headroom, ...]
     timeout_scale: tuple[float, ...]
     infra_retries: RetryPolicy
+    fail_under: ScoreGate | None
+    max_infra_rate: InfraGate | None
     results: Path | None
     resume: Path | None
     progress: float
@@ -135,6 +138,18 @@ def _retries(text: str) -> RetryPolicy:
     return RetryPolicy.parse(text)
 
 
+def _score_gate(text: str) -> ScoreGate | None:
+    from pytest_reseval.gates import ScoreGate
+
+    return ScoreGate.parse(text) if text else None
+
+
+def _infra_gate(text: str) -> InfraGate | None:
+    from pytest_reseval.gates import InfraGate
+
+    return InfraGate.parse(text) if text else None
+
+
 def _lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
@@ -211,6 +226,22 @@ _OPTIONS = (
         "0",
         "how often a task that ended in an infra-error is tried again; never after oom-limit, "
         "except when written as N,oom-limit",
+        moves_scores=False,
+    ),
+    _Option(
+        "fail_under",
+        _score_gate,
+        "",
+        "gate: the least score, like 0.6, or lower:0.6 for the lower end of its 95% interval; with "
+        "it single trials that did not pass are no reason for status 1",
+        moves_scores=False,
+    ),
+    _Option(
+        "max_infra_rate",
+        _infra_gate,
+        "",
+        "gate: the highest rate of infra-errors, like 0.02; with it single infra-errors are no "
+        "reason for status 75",
         moves_scores=False,
     ),
     _Option(

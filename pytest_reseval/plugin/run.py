@@ -243,6 +243,7 @@ class Run:
         """What this process's trials share."""
         from pytest_reseval.admission import Ledger, default_directory
         from pytest_reseval.cgroups.sampler import Sampler
+        from pytest_reseval.conditions import Host
         from pytest_reseval.disk.watcher import DiskWatcher
         from pytest_reseval.harness import Harness
 
@@ -258,6 +259,7 @@ class Run:
             worker=self.worker,
             admission=settings.admission,
             oom_policy=settings.oom,
+            host=Host(),
         )
         self._join_network()
         return harness

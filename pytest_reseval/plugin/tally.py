@@ -6,13 +6,16 @@ Light on purpose: it counts in every project that has the plugin installed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_reseval.tasks import is_task_file
+
+if TYPE_CHECKING:
+    from pytest_reseval.gates import Judgement
 
 INFRA_ONLY = 75
 """Exit status when the only non-passes are infra-errors: EX_TEMPFAIL of sysexits.h, try again."""
@@ -46,6 +49,7 @@ class Tally:
         self.recalled = 0
         """Verdicts that were on file before this run."""
         self._seen: set[str] = set()
+        self._failed_trials = 0
         self._other_failures = 0
 
     def add(self, report: pytest.TestReport) -> None:
@@ -55,7 +59,9 @@ class Tally:
         if verdict is not None:
             self.verdicts.append(verdict)
             self.recalled += getattr(report, "reseval_recalled", False)
-        if report.failed and (verdict is None or verdict["outcome"] != _INFRA_ERROR):
+        if report.failed and verdict is not None and verdict["outcome"] == "failed":
+            self._failed_trials += 1
+        elif report.failed and (verdict is None or verdict["outcome"] != _INFRA_ERROR):
             self._other_failures += 1
 
     def has_verdict(self, trial: str) -> bool:
@@ -91,14 +97,23 @@ class Tally:
         """Items that were selected and never reported."""
         return max(0, len(self.selected) - self.done)
 
-    def exit_status(self, native: int, unfiled: bool = False) -> int:
+    def exit_status(
+        self, native: int, unfiled: bool = False, gates: Sequence[Judgement] = ()
+    ) -> int:
         """pytest's own exit status, but INFRA_ONLY where infra-errors are all that went wrong.
 
-        With records that are not on file nothing is well, and trying again would not mend it.
+        With records that are not on file nothing is well, and trying again would not mend it. Where
+        a gate was set it decides instead of the single trials that it speaks for: a gate on the
+        score for all of them, one on infra-errors for these.
         """
-        if unfiled and native == pytest.ExitCode.OK:
+        if native not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            return native
+        missed = {judgement.gate for judgement in gates if not judgement.held}
+        given = {judgement.gate for judgement in gates}
+        failed = self._failed_trials and "score" not in given
+        infra = any(verdict["outcome"] == _INFRA_ERROR for verdict in self.verdicts) and not given
+        if unfiled or self._other_failures or failed or "score" in missed:
             return pytest.ExitCode.TESTS_FAILED
-        infra = any(verdict["outcome"] == _INFRA_ERROR for verdict in self.verdicts)
-        wrong = self._other_failures or unfiled
-        only_infra = infra and not wrong and native == pytest.ExitCode.TESTS_FAILED
-        return INFRA_ONLY if only_infra else native
+        if infra or "infra" in missed:
+            return INFRA_ONLY
+        return pytest.ExitCode.OK if given else native

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_reseval.printable import printable
-from pytest_reseval.reports.tables import table
+from pytest_reseval.reports.columns import table
 from pytest_reseval.statistics.estimates import Estimate
 from pytest_reseval.statistics.paired import Difference
 from pytest_reseval.study.comparable import ComparableRun, Value

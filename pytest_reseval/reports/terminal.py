@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_reseval.configuration import by_tightness
+from pytest_reseval.gates import Judgement
 from pytest_reseval.outcomes import Outcome
 from pytest_reseval.printable import printable
 from pytest_reseval.records import Manifest, TrialRecord
-from pytest_reseval.reports.tables import table
+from pytest_reseval.reports.columns import table
 from pytest_reseval.resources import format_memory
 from pytest_reseval.statistics.intervals import wilson_interval
 
@@ -46,6 +47,7 @@ def summary(
     *,
     recalled: int = 0,
     unfiled: Sequence[str] = (),
+    gates: Sequence[Judgement] = (),
 ) -> list[Line]:
     """Everything the summary says, for a terminal of ``width`` columns.
 
@@ -68,6 +70,7 @@ def summary(
         lines += [Line(""), Line(text, ("yellow",))]
     if not_run:
         lines += [Line(""), Line(f"not run: {not_run} of {selected}", ("yellow", "bold"))]
+    lines += _gates(gates, width)
     return [
         *(Line(_clipped(line.text, width), line.markup) for line in lines),
         *([Line(""), Line("not on file", ("red", "bold"))] if unfiled else []),
@@ -98,6 +101,15 @@ def _enforcement(
         }[kind]
         figures.append(f"{words} in {count} of {len(records)} sandboxes")
     return _wrapped(figures, " · ", width)
+
+
+def _gates(gates: Sequence[Judgement], width: int) -> list[Line]:
+    lines = [
+        Line(text, ("green",) if gate.held else ("red", "bold"))
+        for gate in gates
+        for text in textwrap.wrap(gate.text, width, subsequent_indent="  ")
+    ]
+    return [Line(""), *lines] if lines else []
 
 
 def _unsaid(records: Sequence[TrialRecord], width: int) -> list[Line]:

@@ -12,7 +12,7 @@ from pytest_reseval.engines.base import Enforced
 from pytest_reseval.outcomes import PhaseFacts
 from pytest_reseval.printable import printable
 from pytest_reseval.records import TrialRecord
-from pytest_reseval.reports.tables import table
+from pytest_reseval.reports.columns import table
 from pytest_reseval.resources import format_memory
 from pytest_reseval.study.series import rates, sparkline
 
@@ -164,6 +164,7 @@ _FIGURES: tuple[tuple[str, Callable[[PhaseFacts], str]], ...] = (
     ("left by the phase before", lambda one: _memory(one.residue)),
     ("limit hit", lambda one: _count(one.oom)),
     ("processes killed for memory", lambda one: _count(one.oom_kill)),
+    ("ended above a lenient limit", lambda one: _after(one.ended_above_limit)),
     ("cpu time", lambda one: _seconds(one.cpu_seconds)),
     ("throttled", lambda one: _seconds(one.throttled_seconds)),
     ("throttled periods", lambda one: _count(one.throttled_periods)),
@@ -199,6 +200,7 @@ def _further(record: TrialRecord) -> Iterator[str]:
             evidence.control
             and ("ran: " if evidence.control.ran else "failed too: ") + evidence.control.detail,
         ),
+        *_conditions(record),
         ("not written", ", ".join(record.unwritten) or None),
         ("keys without effect", ", ".join(record.ignored_keys) or None),
     ]
@@ -206,6 +208,35 @@ def _further(record: TrialRecord) -> Iterator[str]:
     if rows:
         yield from _stripped(table(["  besides", ""], rows))
         yield ""
+
+
+def _conditions(record: TrialRecord) -> Iterator[tuple[str, str | None]]:
+    """What the trial met that its resources do not say."""
+    met = record.conditions
+    if met is None:
+        return
+    if met.host is not None:
+        host = met.host
+        told = [
+            f"busy {host.busy_share:.0%}" if host.busy_share is not None else "",
+            f"stolen {host.steal_share:.0%}" if host.steal_share is not None else "",
+            *(
+                f"waited for {name} {stalls.some:.2f} s"
+                for name, stalls in (
+                    ("cpu", host.cpu_pressure),
+                    ("memory", host.memory_pressure),
+                    ("io", host.io_pressure),
+                )
+                if stalls is not None
+            ),
+        ]
+        yield "host", ", ".join(filter(None, told)) or None
+    if met.service is not None:
+        use = met.service
+        known = {"requests": use.requests, "errors": use.errors, "seconds": use.seconds}
+        told = [f"{name} {figure:g}" for name, figure in known.items() if figure is not None]
+        yield "agent's service", ", ".join(told) or None
+    yield "service report", met.service_problem
 
 
 def _stages(record: TrialRecord) -> Iterator[str]:
@@ -269,6 +300,10 @@ def _cores(cores: float) -> str:
 
 def _seconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds:.2f} s"
+
+
+def _after(seconds: float | None) -> str:
+    return "no" if seconds is None else f"after {seconds:.1f} s"
 
 
 def _count(count: int | None) -> str:

@@ -1,1 +1,1 @@
-"""Decisions over finished runs."""
+"""Decisions over finished runs: what their records show, and what they do not."""

@@ -176,13 +176,18 @@ def _phases(record: TrialRecord) -> list[PhaseFacts]:
 
 
 def _killed(record: TrialRecord) -> bool:
-    return any(phase.oom_kill for phase in _phases(record))
+    return any(map(_ended, _phases(record)))
+
+
+def _ended(phase: PhaseFacts) -> bool:
+    """Whether memory cost the phase a process, or at a lenient limit its sandbox."""
+    return bool(phase.oom_kill) or phase.ended_above_limit is not None
 
 
 def _killed_at(records: Iterable[TrialRecord], guarantee: int) -> bool:
     """Whether something was killed though the sandbox held as much as it was promised."""
     return any(
-        phase.oom_kill and (phase.peak or 0) >= _AT_THE_LIMIT * guarantee
+        _ended(phase) and (phase.peak or 0) >= _AT_THE_LIMIT * guarantee
         for record in records
         for phase in _phases(record)
     )
@@ -204,7 +209,7 @@ def _bounds(
     phases = [phase for record in records for phase in _phases(record)]
     if not phases:
         return None, None
-    killed_at = max((phase.peak or 0 for phase in phases if phase.oom_kill), default=0)
+    killed_at = max((phase.peak or 0 for phase in phases if _ended(phase)), default=0)
     held = max(phase.nonreclaimable_peak or 0 for phase in phases)
     high = _upper_bound(calm, loosest)
     if high is None:

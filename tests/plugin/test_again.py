@@ -271,14 +271,14 @@ def test_another_test_is_not_gone_on_with(
     make_task("good")
     run()
     before = records()
-    result = resume("--reseval-agent=nop", "--reseval-timeout-scale=2", "--reseval-samples=2")
+    result = resume("--reseval-agent=nop", "--reseval-admission=off", "--reseval-samples=2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     (line,) = [line for line in result.errlines if "another test" in line]
     assert "--reseval-agent was 'oracle' and is now 'nop'" in line
-    assert "--reseval-timeout-scale was '1' and is now '2'" in line
+    assert "--reseval-admission was 'guarantee' and is now 'off'" in line
     assert "samples" not in line
     assert records() == before
-    assert resume("--reseval-timeout-scale=1.0").ret == 0
+    assert resume("--reseval-timeout-scale=1.0", "--reseval-admission=guarantee").ret == 0
 
 
 def test_a_folder_without_a_run_cannot_be_gone_on_with(make_task: MakeTask, resume: Run) -> None:

@@ -33,7 +33,7 @@ def test_a_task_is_one_item_for_each_headroom_and_sample(make_task: MakeTask, ru
     result = run("--reseval-headroom=1x,uncapped", "--reseval-samples=2", "--collect-only", "-q")
     assert collected(result) == [
         f"tasks/unpack/task.toml::run[{key}]"
-        for key in ("1x-s0", "uncapped-s0", "1x-s1", "uncapped-s1")
+        for key in ("1x-s0", "uncapped-s0", "uncapped-s1", "1x-s1")
     ]
 
 

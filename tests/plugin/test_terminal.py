@@ -49,8 +49,8 @@ def test_the_header_tells_the_terms_of_the_run(make_task: MakeTask, run: Run) ->
     result.stdout.fnmatch_lines(
         [
             "reseval: engine local * (asked for)*",
-            "reseval: headroom 1x,3x; samples 2; agent oracle; admission by guarantee, "
-            "* and * cores to promise",
+            "reseval: headroom 1x,3x; samples 2; agent oracle; seed *; admission by "
+            "guarantee, * and * cores to promise",
             "reseval: isolation is for trusted agents only*",
         ]
     )

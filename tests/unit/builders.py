@@ -16,6 +16,7 @@ from pytest_reseval.configuration import Configuration
 from pytest_reseval.disk.watcher import DiskWatcher
 from pytest_reseval.engines.base import (
     Enforced,
+    Engine,
     EngineError,
     EngineInfo,
     ExecResult,
@@ -352,7 +353,7 @@ class Acting:
         return self.act(sandbox)
 
 
-def make_harness(folder: Path, engine: MemoryEngine, agent: Agent, **fields: Any) -> Harness:
+def make_harness(folder: Path, engine: Engine, agent: Agent, **fields: Any) -> Harness:
     told: dict[str, Any] = {
         "ledger": Ledger(folder / "ledger", Budget(memory=7 * GIB, cores=4.0)),
         "sampler": Sampler(),
@@ -362,5 +363,6 @@ def make_harness(folder: Path, engine: MemoryEngine, agent: Agent, **fields: Any
         "worker": "main",
         "admission": "guarantee",
         "oom_policy": "infra-error",
+        "host": None,
     }
     return Harness(engine=engine, agent=agent, **(told | fields))

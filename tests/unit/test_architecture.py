@@ -20,12 +20,15 @@ BELOW = {
     "artifacts",
     "attempts",
     "cgroups",
+    "conditions",
     "control",
     "commands",
     "configuration",
     "disk",
     "enforcement",
     "engines",
+    "gates",
+    "grace",
     "harness",
     "healthcheck",
     "janitor",
@@ -41,6 +44,7 @@ BELOW = {
     "resources",
     "resume",
     "runs",
+    "service",
     "statistics",
     "study",
     "tasks",
@@ -51,7 +55,9 @@ BELOW = {
 
 KEEPER = "engines.local.keeper"
 
-STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "power", "signflip")}
+STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "power", "signflip")} | {
+    "study.confounders"
+}
 """Modules that need the extra ``study``."""
 
 HOMES = {
@@ -59,8 +65,8 @@ HOMES = {
     "docker": {"engines.docker"},
     "requests": {"engines.docker"},
     "urllib3": {"engines.docker"},
-    "psutil": {"engines.docker", "engines.local", "plugin.manifest", "provision"},
-    "tabulate": {"reports.tables"},
+    "psutil": {"conditions", "engines.docker", "engines.local", "plugin.manifest", "provision"},
+    "tabulate": {"reports.columns"},
     "tomlkit": {"study.specs"},
     "msgspec": {
         "admission.files",
@@ -69,6 +75,7 @@ HOMES = {
         "reports.junit",
         "resume",
         "runs",
+        "service",
         "tasks",
         "verification",
     },

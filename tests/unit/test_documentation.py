@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from pytest_reseval.cgroups.meter import Sample
+from pytest_reseval.conditions import Conditions, HostLoad, Stalls
 from pytest_reseval.engines.base import Enforced, EngineInfo
 from pytest_reseval.outcomes import Cause, Evidence, Fault, PhaseFacts
 from pytest_reseval.plugin import options
 from pytest_reseval.records import Manifest, TrialRecord
 from pytest_reseval.resources import Resources
+from pytest_reseval.service import ServiceUse
+from pytest_reseval.study.confounders import CONDITIONS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -27,11 +30,29 @@ def _code(document: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "written",
-    [TrialRecord, Evidence, Fault, PhaseFacts, Resources, Enforced, Manifest, EngineInfo, Sample],
+    [
+        TrialRecord,
+        Evidence,
+        Fault,
+        PhaseFacts,
+        Resources,
+        Enforced,
+        Conditions,
+        HostLoad,
+        Stalls,
+        ServiceUse,
+        Manifest,
+        EngineInfo,
+        Sample,
+    ],
     ids=lambda written: written.__name__,
 )
 def test_every_field_that_is_written_down_is_explained(written: type) -> None:
     assert {field.name for field in fields(written)} <= _code(DOCS / "records.md")
+
+
+def test_every_condition_that_is_compared_has_a_row() -> None:
+    assert {one.name for one in CONDITIONS} <= _code(DOCS / "confounders.md")
 
 
 def test_every_cause_has_a_row() -> None:

@@ -59,6 +59,7 @@ FAULTS = (
     Cause.ENGINE_LOST,
     Cause.SANDBOX_LOST,
     Cause.DISK_LIMIT,
+    Cause.OOM_LIMIT,
     Cause.WORKER_CRASH,
     Cause.AGENT_SERVICE,
 )
@@ -68,6 +69,10 @@ POLLED = ENFORCED
 QUOTA = replace(ENFORCED, storage_by="quota")
 KILLED_AT_LIMIT = {"oom_kill": 1, "peak": 2 * GUARANTEE}
 KILLED_FAR_BELOW = {"oom_kill": 1, "peak": GUARANTEE // 2}
+
+LENIENT = replace(RESOURCES, memory_grace=2.0)
+ENDED_ABOVE = {"ended_above_limit": 2.5}
+GRACE_OVER = Fault(Cause.OOM_LIMIT, "the sandbox was ended")
 
 ROWS: list[tuple[str, Evidence, Outcome, Cause]] = [
     ("reward 1", evidence(reward=1.0), Outcome.PASSED, Cause.SOLVED),
@@ -126,6 +131,35 @@ ROWS: list[tuple[str, Evidence, Outcome, Cause]] = [
         evidence(agent=KILLED_AT_LIMIT, verifier=KILLED_AT_LIMIT, reward=None),
         Outcome.INFRA_ERROR,
         Cause.OOM_LIMIT,
+    ),
+    (
+        "ended above a lenient limit",
+        evidence(agent=ENDED_ABOVE, fault=GRACE_OVER, reward=None),
+        Outcome.INFRA_ERROR,
+        Cause.OOM_LIMIT,
+    ),
+    (
+        "killed by the host under a lenient limit",
+        evidence(agent={"oom_kill": 1, "peak": 2 * GUARANTEE}, resources=LENIENT),
+        Outcome.INFRA_ERROR,
+        Cause.OOM_HOST,
+    ),
+    (
+        "the verifier ended above a lenient limit",
+        evidence(verifier=ENDED_ABOVE, fault=GRACE_OVER, reward=None, resources=LENIENT),
+        Outcome.INFRA_ERROR,
+        Cause.VERIFIER_OOM,
+    ),
+    (
+        "the verifier ended above a lenient limit by what the agent left",
+        evidence(
+            verifier=ENDED_ABOVE | {"residue": 2 * GUARANTEE},
+            fault=GRACE_OVER,
+            reward=None,
+            resources=LENIENT,
+        ),
+        Outcome.FAILED,
+        Cause.WRONG,
     ),
     (
         "page cache at the limit without a kill",
@@ -400,6 +434,7 @@ def judged_phase(disk: int, kills: int) -> st.SearchStrategy[tuple[PhaseFacts, P
                 oom=counts,
                 oom_kill=st.integers(0, kills),
                 disk_peak=st.one_of(st.none(), st.integers(0, disk)),
+                ended_above_limit=st.sampled_from([None, 1.5] if kills else [None]),
             )
             for name in ("agent", "verifier")
         )
@@ -436,6 +471,7 @@ COUNTED = {"name", "started", "peak", "peak_source", "residue"} | {
     "oom_kill",
     "pids_max_events",
     "disk_peak",
+    "ended_above_limit",
 }
 """Of a phase, what the kernel or the harness counts, and what was truly consumed."""
 

@@ -188,6 +188,17 @@ def test_a_record_is_one_line_of_json_whatever_is_in_it(directory: RunDirectory,
     assert [record.sample for record in directory.read()] == [0, 0]
 
 
+def test_a_line_of_before_there_were_conditions_is_still_read(directory: RunDirectory) -> None:
+    earlier = (make_record(cause=Cause.OOM_LIMIT).attempt,)
+    plain = make_record(earlier=earlier).builtins()
+    del plain["conditions"], plain["earlier"][0]["conditions"]
+    directory.path.mkdir(parents=True)
+    directory.trials.write_bytes(msgspec.json.encode(plain) + b"\n")
+    (record,) = directory.read()
+    assert record == make_record(earlier=earlier)
+    assert record.conditions is None
+
+
 def test_nothing_is_read_where_nothing_was_written(directory: RunDirectory) -> None:
     assert list(directory.read()) == []
     assert not directory.path.exists()

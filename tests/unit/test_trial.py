@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 import pytest
 
 from pytest_reseval.admission import Budget, Ledger
-from pytest_reseval.agents.base import AgentServiceError
+from pytest_reseval.agents.base import AgentServiceError, Solved
 from pytest_reseval.attempts import RetryPolicy, run_to_verdict
 from pytest_reseval.cgroups.sampler import Sampler
+from pytest_reseval.conditions import Conditions, Host
 from pytest_reseval.engines.base import (
     EngineLost,
     ExecResult,
@@ -25,6 +27,7 @@ from pytest_reseval.harness import Harness
 from pytest_reseval.outcomes import Cause, Outcome, PhaseFacts
 from pytest_reseval.records import TrialRecord
 from pytest_reseval.resources import GIB, MIB
+from pytest_reseval.service import ServiceUse
 from pytest_reseval.tasks.model import Healthcheck, VerifierEnvironment
 from pytest_reseval.trial import Trial, run_task
 from pytest_reseval.verification import REWARD_TEXT
@@ -487,6 +490,101 @@ def test_neighbours_are_counted_at_start_and_end(world: World) -> None:
         make_plan(make_task(world.folder / "unpack")), shared, TRIAL, RetryPolicy()
     )
     assert (record.neighbours_at_start, record.neighbours_at_end) == (1, 0)
+
+
+def test_the_load_of_the_host_is_on_record_where_the_sandboxes_are_on_it(world: World) -> None:
+    world.harness = {"host": Host()}
+    record = world.run()
+    assert record.conditions is not None
+    load = record.conditions.host
+    assert load is not None
+    assert 0 < load.seconds <= record.seconds
+
+
+def test_where_they_are_elsewhere_nothing_of_this_host_is(world: World) -> None:
+    assert world.run().conditions == Conditions()
+
+
+def test_a_trial_that_failed_to_start_has_met_its_host_too(world: World) -> None:
+    world.harness = {"host": Host()}
+    world.engine.start_error = StartError("no")
+    conditions = world.run().conditions
+    assert conditions is not None
+    assert conditions.host is not None
+
+
+def test_a_trial_that_was_never_admitted_has_met_nothing(world: World) -> None:
+    budget = Ledger(world.folder / "ledger", Budget(64 * MIB, 4.0))
+    world.harness = {"ledger": budget, "host": Host()}
+    assert world.run().conditions == Conditions()
+
+
+def test_what_an_agent_tells_of_its_service_is_on_record(world: World) -> None:
+    use = ServiceUse(requests=3, seconds=7.5, errors=1)
+    record = world.run(lambda sandbox: Solved.after(DONE, use))
+    assert record.conditions == Conditions(service=use)
+    assert record.cause is Cause.WRONG
+
+
+def test_an_agent_whose_service_failed_may_tell_what_it_cost_until_then(world: World) -> None:
+    use = ServiceUse(requests=3, errors=3)
+    record = world.run(raises(AgentServiceError("429", service=use)))
+    assert (record.cause, record.message) == (Cause.AGENT_SERVICE, "429")
+    assert record.conditions == Conditions(service=use)
+
+
+def test_an_error_of_an_older_agent_tells_nothing_and_is_the_same_infra_error(
+    world: World,
+) -> None:
+    class Throttled(AgentServiceError):
+        def __init__(self) -> None:
+            """Without a word to the class above, as agents do."""
+
+    record = world.run(raises(Throttled()))
+    assert record.cause is Cause.AGENT_SERVICE
+    assert record.conditions == Conditions()
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0])
+@pytest.mark.parametrize("reward", [b"0", b"1"])
+def test_nonsense_about_the_service_is_ignored_with_a_note(
+    world: World, seconds: float, reward: bytes
+) -> None:
+    world.sandbox.files[REWARD_TEXT] = reward
+    record = world.run(lambda sandbox: Solved.after(DONE, ServiceUse(seconds=seconds)))
+    assert record.cause is (Cause.SOLVED if reward == b"1" else Cause.WRONG)
+    assert record.conditions is not None
+    assert record.conditions.service is None
+    assert record.conditions.service_problem == "seconds is not from 0 to 1000000000"
+
+
+def test_a_note_about_the_service_is_short_and_printable(world: World) -> None:
+    hostile = "\x1b[2J\n" * 1000
+    record = world.run(lambda sandbox: Solved.after(DONE, None, hostile))
+    assert record.conditions is not None
+    assert record.conditions.service_problem is not None
+    assert record.conditions.service_problem.isprintable()
+    assert len(record.conditions.service_problem) == 200
+
+
+def test_each_attempt_keeps_the_conditions_that_it_met(world: World) -> None:
+    attempts = iter([3, 5])
+
+    def act(sandbox: Sandbox) -> ExecResult:
+        requests = next(attempts)
+        if requests == 3:
+            raise AgentServiceError("503", service=ServiceUse(requests))
+        return Solved.after(DONE, ServiceUse(requests))
+
+    record = run_to_verdict(
+        make_plan(make_task(world.folder / "unpack")),
+        world.shared(act),
+        TRIAL,
+        RetryPolicy(times=1),
+        pause=lambda seconds: None,
+    )
+    assert [earlier.conditions for earlier in record.earlier] == [Conditions(service=ServiceUse(3))]
+    assert record.conditions == Conditions(service=ServiceUse(5))
 
 
 def test_the_promise_is_kept_until_the_sandbox_is_gone(

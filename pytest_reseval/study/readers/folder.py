@@ -38,6 +38,8 @@ _OPTIONS_TOLD_OTHERWISE = {
     "resume",
     "progress",
     "ledger",
+    "fail_under",
+    "max_infra_rate",
 }
 """By the terms of a configuration or of the engine, by the results; or they move no score."""
 

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import beta, binomtest
 
 from pytest_reseval.statistics.estimates import share
 
@@ -61,6 +61,21 @@ def test_samples_that_differ_as_if_tasks_were_one_are_worth_almost_their_number(
     found = share(tasks)
     independent = binomtest(40, 80).proportion_ci(method="exact")
     assert found.high - found.low == pytest.approx(independent.high - independent.low, rel=0.03)
+
+
+def test_samples_that_differ_more_than_by_chance_are_not_rewarded() -> None:
+    found = share([[1.0, 0.0]] * 20)
+    independent = binomtest(20, 40).proportion_ci(method="exact")
+    assert found.low < independent.low
+    assert found.high > independent.high
+
+
+def test_one_event_tells_half_of_how_events_cluster() -> None:
+    """Observed it is about 1, at most 5, so the effective number is a third of the trials."""
+    found = share([[1.0, 0.0, 0.0, 0.0, 0.0], *[[0.0] * 5] * 88])
+    hits, trials = 1 / 3, 445 / 3
+    assert found.low == pytest.approx(beta.ppf(0.025, hits, trials - hits + 1), rel=0.01)
+    assert found.high == pytest.approx(beta.ppf(0.975, hits + 1, trials - hits), rel=0.01)
 
 
 def test_without_events_tasks_are_what_counts() -> None:

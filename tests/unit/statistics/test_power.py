@@ -59,6 +59,11 @@ def test_without_noise_within_tasks_all_is_between_them() -> None:
     assert found.between > 0
 
 
+def test_tasks_more_alike_than_by_chance_have_no_variance_between_them() -> None:
+    found = variances([[(0.0, 1.0), (1.0, 0.0)]] * 4)
+    assert found == Variances(between=0.0, within=2.0)
+
+
 def test_one_sample_each_cannot_tell_the_two_apart() -> None:
     found = variances([[(0.0, 1.0)], [(1.0, 1.0)], [(1.0, 0.0)]])
     assert found == Variances(between=0.0, within=1.0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_reseval.printable import printable
@@ -391,7 +391,8 @@ class Change:
 
     def make(self, directory: Path) -> None:
         path = directory / self.place
-        if not path.parent.resolve().is_relative_to(directory.resolve()):
+        inside = os.path.realpath(path.parent)  # Path.resolve raises for a loop before Python 3.13
+        if not Path(inside).is_relative_to(directory.resolve()):
             return  # through a link that an earlier change made: never touch what lies there
         if path.is_symlink() or path.is_file() or path.is_fifo():
             path.unlink()
@@ -428,6 +429,10 @@ changes_of_the_tree = st.lists(
 
 
 @settings(max_examples=300, deadline=None, database=None)
+@example(
+    toml=TOMLS[0],
+    changes=[Change("tests", "link", target="tests"), Change("tests/test.sh", "nothing")],
+)
 @given(toml=st.sampled_from(TOMLS), changes=changes_of_the_tree)
 def test_a_tree_with_anything_in_anything_s_place(
     tmp_path_factory: pytest.TempPathFactory,
