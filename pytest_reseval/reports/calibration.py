@@ -38,7 +38,7 @@ def ceiling_lines(ceiling: Ceiling) -> list[str]:
     rule = ceiling.rule
     lines += [
         "",
-        f"  {ceiling.tasks} tasks, {ceiling.samples} samples each. A ceiling is named if "
+        f"  tasks {ceiling.tasks}, samples {ceiling.samples}. A ceiling is named if "
         "infra-errors are significantly fewer than at",
         f"  {ceiling.reference} (p (Holm) < {rule.level:g}) and {rule.cut:.0%} of them are gone, "
         f"the score has not moved (p >= {rule.level:g},",

@@ -100,17 +100,17 @@ def _most_changed(flips: Sequence[Flip]) -> Sequence[Flip]:
 
 def _not_compared(one: Comparison) -> Iterator[str]:
     lacking = [
-        f"{count} trials are in {side} alone"
+        f"{count} in {side} alone"
         for count, side in ((one.only_before, "A"), (one.only_after, "B"))
         if count
     ]
     if lacking:
         yield ""
-        yield f"  not compared: {', '.join(lacking)}"
+        yield f"  trials not compared: {', '.join(lacking)}"
     if one.left_out:
         yield ""
         yield (
-            f"  not compared: {len(one.left_out)} tasks whose files differ "
+            f"  tasks not compared, since their files differ: {len(one.left_out)} "
             f"({_cell(', '.join(one.left_out))}); --changed-too compares them"
         )
 

@@ -153,8 +153,8 @@ def choose_ceiling(trials: Trials, unfinished: int = 0, rule: Rule = RULE) -> Ce
     if len(tasks) < FEWEST_TASKS:
         return decided(
             Reason.FEW_TASKS,
-            f"{len(tasks)} tasks cannot show a difference at 5%, whatever their outcomes; at least "
-            f"{FEWEST_TASKS} can",
+            f"fewer than {FEWEST_TASKS} tasks cannot show a difference at 5%, whatever their "
+            f"outcomes; there are {len(tasks)}",
         )
     chosen = next((one for one in looks if one.enough), None)
     if chosen is None:

@@ -19,6 +19,8 @@ from pytest_reseval.resources import GIB, MIB
 
 _CONTEXT = 3
 
+_CONCERNED = re.compile("environment|memory")
+
 _HEADER = re.compile(r"^[ \t]*\[[ \t]*environment[ \t]*\][^\r\n]*(\r?\n)?", re.MULTILINE)
 
 
@@ -36,9 +38,14 @@ def with_guarantee(text: str, amount: int) -> str:
     meant = {**was, "environment": {**was.get("environment", {}), **keys}}
     for edited in _candidates(text, keys, was.get("environment", {})):
         with suppress(tomllib.TOMLDecodeError):
-            if tomllib.loads(edited) == meant:
+            if tomllib.loads(edited) == meant and _others(edited) == _others(text):
                 return edited
     raise CannotEdit("its layout is beyond the editor; change it by hand")
+
+
+def _others(text: str) -> list[str]:
+    """The lines that are to stay as they are."""
+    return [line for line in text.split("\n") if line.strip() and not _CONCERNED.search(line)]
 
 
 def _candidates(
@@ -49,11 +56,13 @@ def _candidates(
     A new key goes right below its table's header: a comment at the end may be on what follows.
     """
     if not keys.keys() & environment.keys():
+        added = "".join(f"{key} = {value}\n" for key, value in keys.items())
         for header in _HEADER.finditer(text):
-            end = header[1] or "\n"
-            added = "".join(f"{key} = {value}{end}" for key, value in keys.items())
+            lines = added if header[1] != "\r\n" else added.replace("\n", "\r\n")
             start = header[0] if header[1] else f"{header[0]}\n"
-            yield text[: header.start()] + start + added + text[header.end() :]
+            yield text[: header.start()] + start + lines + text[header.end() :]
+        gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
+        yield f"{text}{gap}[environment]\n{added}"
     with suppress(TOMLKitError):
         document: Any = tomlkit.parse(text)
         table = document.setdefault("environment", tomlkit.table())

@@ -81,4 +81,4 @@ def test_a_run_is_shown_compared_and_calibrated_and_its_patch_holds(
     again.assert_outcomes(passed=2)
     compared = reseval("compare", results, pytester.path / "again")
     assert "not the same test: resources (memory guarantee of hog" in compared.output
-    assert "not compared: 1 tasks whose files differ (hog)" in compared.output
+    assert "tasks not compared, since their files differ: 1 (hog)" in compared.output

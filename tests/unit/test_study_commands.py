@@ -106,7 +106,7 @@ class TestCompare:
         cut = write_run(tmp_path / "cut", records, order=(records[0].trial, "more", "and more"))
         told = answered(0, "compare", sweep, cut)
         assert "B is not complete: 2 trials have no verdict" in told
-        assert "not compared: 3 trials are in A alone" in told
+        assert "trials not compared: 3 in A alone" in told
 
     @pytest.mark.parametrize(
         ("arguments", "told"),

@@ -34,8 +34,12 @@ def measured(
         oom_kill=int(killed),
         **fields.pop("phase", {}),
     )
+    terms = Headroom.parse(headroom)
     resources = replace(
-        RESOURCES, memory_limit=Headroom.parse(headroom).memory_limit(GUARANTEE), cpu_limit=None
+        RESOURCES,
+        memory_limit=terms.memory_limit(GUARANTEE),
+        cpu_limit=None,
+        memory_grace=terms.grace,
     )
     record = make_record(
         "unpack",
@@ -94,6 +98,16 @@ def test_a_kill_tells_more_than_a_tighter_limit_without_one() -> None:
     found = need(measured("2x", 250), measured("3x", 384, killed=True))
     assert found.low == 384 * MIB
     assert found.status is Status.TOO_LOW
+
+
+def test_an_end_above_a_lenient_limit_is_a_kill() -> None:
+    ended = measured("lenient:2x/5s", 300, phase={"ended_above_limit": 5.2})
+    assert need(ended).status is Status.TOO_LOW
+    assert need(ended, measured("uncapped", 310)).proposal == readable(310 * MIB)
+
+
+def test_a_lenient_limit_that_killed_nothing_bounds_nothing() -> None:
+    assert need(measured("lenient:2x/5s", 300, held=290)).high == 300 * MIB
 
 
 def test_the_highest_of_all_samples_counts() -> None:

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pytest_reseval.resources import GIB, MIB
@@ -30,6 +30,7 @@ CASES = {
     ),
     "header at the end": ("[agent]\n[environment]", "[agent]\n[environment]\nmemory_mb = 1536\n"),
     "subtables alone": ('[environment.env]\nA = "b"\n', "memory_mb = 1536"),
+    "unended": ('version = "1"', 'version = "1"\n\n[environment]\nmemory_mb = 1536\n'),
     "no table": ('version = "1"\n', 'version = "1"\n\n[environment]\nmemory_mb = 1536\n'),
     "empty": ("", "[environment]\nmemory_mb = 1536\n"),
 }
@@ -58,6 +59,54 @@ def test_an_amount_from_a_variable_is_left_alone() -> None:
 def test_what_cannot_be_read_back_as_meant_is_left_alone() -> None:
     with pytest.raises(CannotEdit, match="by hand"):
         with_guarantee("[environment]\nmemory_mb = 64\n[metadata]\nx = nan\n", GIB)
+
+
+PIECES = [
+    "[environment]\n",
+    "[environment.env]\n",
+    "\t[ environment ] # c\r\n",
+    '["environment"]\n',
+    "environment = {}\n",
+    "environment = {memory_mb = 3}\n",
+    "environment.cpus = 1\n",
+    '"environment".memory = "5M"\n',
+    "memory_mb = 64 # c\n",
+    'memory = "1G"\n',
+    "cpus = 1",
+    "\n",
+    "# c\n",
+    "[agent]\n",
+    "[[steps]]\n",
+    'x = """\n[environment]\n"""\n',
+    "z = [1,\n 2, # c\n]\n",
+    "d = 1979-05-27T07:32:00Z\n",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join))
+def test_whatever_the_layout_no_other_line_goes(before: str) -> None:
+    try:
+        was = tomllib.loads(before)
+    except tomllib.TOMLDecodeError:
+        assume(False)
+    assume(isinstance(was.get("environment", {}), dict))
+    try:
+        after = with_guarantee(before, 192 * MIB)
+    except CannotEdit:
+        return
+    assert (
+        tomllib.loads(after)["environment"].items()
+        >= {
+            key: value
+            for key, value in (("memory", "192M"), ("memory_mb", 192))
+            if key in was.get("environment", {})
+        }.items()
+    )
+    changes = unified_diff("task.toml", before, after).splitlines()[2:]
+    removed = [line.removeprefix("-") for line in changes if line.startswith("-")]
+    added = [line.removeprefix("+") for line in changes if line.startswith("+")]
+    for line in removed:
+        assert "memory" in line or "environment" in line or line in added
 
 
 TEXTS = st.text(
