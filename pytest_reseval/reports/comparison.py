@@ -89,7 +89,7 @@ def _flips(one: Comparison) -> Iterator[str]:
     ]
     yield from _stripped(table(["  passes otherwise", "A", "B"], rows, right=(1, 2)))
     if len(one.flips) > _MOST_FLIPS:
-        yield f"  and {len(one.flips) - _MOST_FLIPS} tasks between these"
+        yield f"  and {len(one.flips) - _MOST_FLIPS} tasks that changed less"
 
 
 def _most_changed(flips: Sequence[Flip]) -> Sequence[Flip]:

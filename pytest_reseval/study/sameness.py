@@ -18,6 +18,9 @@ _ABOUT = 0.01
 
 _MOST_NAMED = 3
 
+ALL_OF_IT = "all of it"
+"""The name of what differs where one side says nothing of a weight."""
+
 
 @dataclass(frozen=True, slots=True)
 class DifferentTerm:
@@ -92,13 +95,23 @@ def _told(
 
 
 def _against(one: DifferentTerm) -> str:
+    if one.name == ALL_OF_IT:
+        return "unknown on one side"
     was, now = ("unknown" if value is None else str(value) for value in (one.before, one.after))
     return f"{one.name} {was} against {now}"
 
 
 def _of_terms(before: Terms, after: Terms) -> Iterator[DifferentTerm]:
+    """Term by term; of a weight that one side says nothing at all about, only that."""
+    mine, theirs = ({key.partition(".")[0] for key in terms} for terms in (before, after))
+    for known in Weight:
+        if (known in mine) != (known in theirs):
+            told = ("told", None) if known in mine else (None, "told")
+            yield DifferentTerm(known, ALL_OF_IT, *told)
     for key in {**before, **after}:
         weight, _, name = key.partition(".")
+        if weight not in mine & theirs:
+            continue
         was, now = before.get(key), after.get(key)
         if not _alike(name, was, now):
             yield DifferentTerm(Weight(weight), name, was, now)

@@ -49,12 +49,14 @@ def test_a_folder_tells_results_and_terms(tmp_path: Path) -> None:
     ],
 )
 def test_options_that_move_scores_are_terms(option: str, key: str, tmp_path: Path) -> None:
-    run = read_comparable(write_run(tmp_path / "r", records_of({"1x": {"a": "p"}})))
-    other = read_comparable(
-        write_run(tmp_path / "s", records_of({"1x": {"a": "p"}}), options={option: "x"})
+    run, other = (
+        read_comparable(
+            write_run(tmp_path / text, records_of({"1x": {"a": "p"}}), options={option: text})
+        )
+        for text in "rs"
     )
     (differs,) = compare(run, other)[0].sameness.differences
-    assert (f"{differs.weight}.{differs.name}", differs.before, differs.after) == (key, None, "x")
+    assert (f"{differs.weight}.{differs.name}", differs.before, differs.after) == (key, "r", "s")
 
 
 def test_the_seed_and_the_number_of_workers_are_no_difference_of_test(tmp_path: Path) -> None:
@@ -109,6 +111,10 @@ def test_a_table_stands_beside_a_folder(tmp_path: Path) -> None:
     (found,) = compare(read_comparable(folder), read_comparable(file))
     assert found.configurations == ("3x", "unknown")
     assert found.contrast.score.pairs == 1
+    assert "agent (unknown on one side)" in found.sameness.told
+    assert len({one.weight for one in found.sameness.differences}) == len(
+        found.sameness.differences
+    )
 
 
 @pytest.mark.parametrize(
