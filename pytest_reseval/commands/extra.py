@@ -11,7 +11,7 @@ import click
 
 from pytest_reseval.printable import printable
 
-_PACKAGES = {"numpy", "scipy", "tomlkit"}
+_PACKAGES = {"jinja2", "markupsafe", "numpy", "scipy", "tomlkit"}
 
 
 @contextmanager

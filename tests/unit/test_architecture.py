@@ -55,8 +55,10 @@ BELOW = {
 
 KEEPER = "engines.local.keeper"
 
-STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "power", "signflip")} | {
-    "study.confounders"
+STUDY = {
+    "reports.findings.series",
+    "study.confounders",
+    *(f"statistics.{name}" for name in ("estimates", "paired", "power", "signflip")),
 }
 """Modules that need the extra ``study``."""
 
@@ -73,12 +75,15 @@ HOMES = {
         "control",
         "records",
         "reports.junit",
+        "reports.page",
         "resume",
         "runs",
         "service",
         "tasks",
         "verification",
     },
+    "jinja2": {"reports.page"},
+    "markupsafe": {"reports.page"},
     "numpy": STUDY,
     "scipy": STUDY,
     "pytest": ABOVE,
