@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pytest_reseval.commands import clean, report
+from pytest_reseval.commands import calibrate, clean, compare, report, show
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,5 +15,8 @@ def main() -> None:
     """
 
 
+main.add_command(calibrate.command)
 main.add_command(clean.command)
+main.add_command(compare.command)
 main.add_command(report.command)
+main.add_command(show.command)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import shlex
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from tabulate import tabulate
 
 from pytest_reseval.configuration import by_tightness
 from pytest_reseval.gates import Judgement
 from pytest_reseval.outcomes import Outcome
 from pytest_reseval.printable import printable
 from pytest_reseval.records import Manifest, TrialRecord
+from pytest_reseval.reports.columns import table
 from pytest_reseval.resources import format_memory
 from pytest_reseval.statistics.intervals import wilson_interval
 
@@ -155,7 +154,7 @@ def _outcomes(records: Sequence[TrialRecord]) -> list[Line]:
             ]
         )
     header = ["headroom", "trials", *Outcome, "score", "95%", "graded", "at most"]
-    first, *rest = _table(header, rows, right=range(1, 9))
+    first, *rest = table(header, rows, right=range(1, 9))
     return [Line(first, ("bold",)), *(Line(text) for text in rest)]
 
 
@@ -253,24 +252,10 @@ def _peaks(records: Sequence[TrialRecord], width: int) -> list[Line]:
     header = ["  task", "guarantee", "peak", "ratio", "under", ""]
     shown = [["  " + cells[0], *cells[1:]] for _, cells in rows[:_MOST_ROWS]]
     lines = [Line(""), Line("peaks near or above the guarantee", ("bold",))]
-    lines += [Line(text.rstrip()) for text in _table(header, shown, right=(1, 2, 3))]
+    lines += [Line(text.rstrip()) for text in table(header, shown, right=(1, 2, 3))]
     if len(rows) > _MOST_ROWS:
         lines.append(Line(f"  and {len(rows) - _MOST_ROWS} more"))
     return lines
-
-
-def _table(
-    header: Sequence[str], rows: Sequence[Sequence[object]], right: Iterable[int]
-) -> list[str]:
-    aligned = ["right" if column in set(right) else "left" for column in range(len(header))]
-    text = tabulate(
-        [header, *rows],
-        tablefmt="plain",
-        colalign=aligned,
-        disable_numparse=True,
-        preserve_whitespace=True,
-    )
-    return text.splitlines()
 
 
 def _configurations(records: Sequence[TrialRecord]) -> list[str]:

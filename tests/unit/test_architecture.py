@@ -68,7 +68,8 @@ HOMES = {
     "requests": {"engines.docker"},
     "urllib3": {"engines.docker"},
     "psutil": {"conditions", "engines.docker", "engines.local", "plugin.manifest", "provision"},
-    "tabulate": {"reports.terminal"},
+    "tabulate": {"reports.columns"},
+    "tomlkit": {"study.specs"},
     "msgspec": {
         "admission.files",
         "control",
