@@ -78,7 +78,8 @@ def summary(
         Line(""),
         Line(f"records  {trials_file}"),
         *([Line(f"go on    --reseval-resume={folder}")] if not_run else []),
-        Line(f"more     tail -n 1 {shlex.quote(str(trials_file))} | python -m json.tool"),
+        Line(f"each     reseval show {folder}"),
+        Line(f"more     reseval report {folder}"),
     ]
 
 

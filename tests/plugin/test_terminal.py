@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -115,20 +116,28 @@ def test_the_summary_tells_resources_and_outcomes(mixed: None, run: Run, workers
             "peaks near or above the guarantee",
             "  hungry *64 MiB*MiB*x *OOM at 1x",
             "records  results/trials.jsonl",
-            "more     tail -n 1 results/trials.jsonl | python -m json.tool",
+            "each     reseval show results",
+            "more     reseval report results",
         ]
     )
     assert "not run" not in result.stdout.str()
 
 
-def test_the_command_that_tells_more_works(
+def test_the_commands_that_tell_more_work(
     make_task: MakeTask, run: Run, pytester: pytest.Pytester
 ) -> None:
     make_task("good")
-    (line,) = [line for line in run().outlines if line.startswith("more ")]
-    command = line.removeprefix("more").strip().replace("python", "python3", 1)
-    told = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
-    assert '"cause": "solved"' in told.stdout
+    lines = run().outlines
+    told = {}
+    for word in ("each", "more"):
+        (command,) = [line[len(word) :].strip() for line in lines if line.startswith(f"{word} ")]
+        installed = Path(sys.executable).parent
+        told[word] = subprocess.run(
+            f"{installed}/{command}", shell=True, capture_output=True, text=True, check=True
+        ).stdout
+    assert "good[3x-s0]" in told["each"]
+    assert "report.html" in told["more"]
+    assert (pytester.path / "report.html").is_file()
 
 
 def test_all_workers_together_tell_the_same_as_one_process(mixed: None, run: Run) -> None:

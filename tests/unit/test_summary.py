@@ -73,7 +73,7 @@ def test_a_path_is_never_cut() -> None:
     file = Path("/" + "deep/" * 60 + "trials.jsonl")
     lines = [line.text for line in summary(THREE, None, 0, 0, 3, file, 80)]
     assert f"records  {file}" in lines
-    assert str(file) in lines[-1]
+    assert str(file.parent) in lines[-1]
 
 
 def test_the_engine_and_how_limits_were_known_come_first() -> None:
@@ -205,7 +205,8 @@ def test_outcomes_are_coloured_as_pytest_colours_them() -> None:
 
 def test_the_command_that_tells_more_is_quoted_for_a_shell() -> None:
     lines = summary(THREE, None, 0, 0, 3, Path("my runs/trials.jsonl"), 80)
-    assert lines[-1].text.endswith("tail -n 1 'my runs/trials.jsonl' | python -m json.tool")
+    assert lines[-2].text.endswith("reseval show 'my runs'")
+    assert lines[-1].text.endswith("reseval report 'my runs'")
 
 
 def test_what_is_no_trial_is_said_to_be_outside_of_the_score() -> None:
