@@ -16,7 +16,7 @@ from pytest_reseval.outcomes import Outcome
 from pytest_reseval.printable import printable
 from pytest_reseval.records import Manifest, TrialRecord
 from pytest_reseval.resources import format_memory
-from pytest_reseval.statistics import wilson_interval
+from pytest_reseval.statistics.intervals import wilson_interval
 
 _NEAR = 0.9
 """Fraction of the guarantee from which a peak is worth showing."""

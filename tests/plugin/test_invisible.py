@@ -43,7 +43,7 @@ def test_output_and_status_are_those_without_the_plugin(
 
 
 def test_importing_the_plugin_imports_nothing_heavy() -> None:
-    heavy = {"docker", "psutil", "msgspec", "tabulate", "requests", "xdist", "tomllib"}
+    heavy = {"docker", "psutil", "msgspec", "tabulate", "requests", "xdist", "tomllib", "numpy"}
     code = (
         "import sys, pytest; before = set(sys.modules); import pytest_reseval.plugin; "
         "print(*(set(sys.modules) - before))"

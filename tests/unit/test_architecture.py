@@ -50,6 +50,9 @@ BELOW = {
 
 KEEPER = "engines.local.keeper"
 
+STUDY = {f"statistics.{name}" for name in ("estimates", "paired", "permutation", "power", "trend")}
+"""Modules that need the extra ``study``."""
+
 HOMES = {
     "click": {"commands"},
     "docker": {"engines.docker"},
@@ -67,6 +70,8 @@ HOMES = {
         "tasks",
         "verification",
     },
+    "numpy": STUDY,
+    "scipy": STUDY,
     "pytest": ABOVE,
     "_pytest": ABOVE,
 }

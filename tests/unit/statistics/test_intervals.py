@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_reseval.statistics import wilson_interval
+from pytest_reseval.statistics.intervals import wilson_interval
 
 
 @pytest.mark.parametrize(
