@@ -51,9 +51,10 @@ class Client(socketserver.StreamRequestHandler):
 
     def handle(self):
         """Answer lines until the client leaves."""
-        buffer = bytearray(b"\xff") * (BUFFER if arena else 1)
+        buffer = None
         for line in self.rfile:
-            if len(line) <= len(buffer):
+            if arena:
+                buffer = buffer or bytearray(b"\xff") * BUFFER
                 buffer[: len(line)] = line
                 line = bytes(buffer[: len(line)])
             self.wfile.write(answer(line.decode().rstrip("\n")).encode() + b"\n")
