@@ -1,20 +1,21 @@
 """What every approach needs and comes to: ``python -m benchmarks.reference_study.needs ENGINE``.
 
-Each is run once without a limit, with each of its sizes.
+Each is run once without a limit, with each of its sizes. ``held`` (what could not be reclaimed, as
+sampled) and ``peak`` (the kernel's mark, page cache included) are multiples of the guarantee.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tabulate import tabulate
 
 from benchmarks.reference_study.agent import carry_out
-from benchmarks.reference_study.approaches import APPROACHES
+from benchmarks.reference_study.approaches import APPROACHES, Approach
 from benchmarks.reference_study.attempts import Attempt, Step
 from benchmarks.trials import ENGINES, harness, scratch
 from pytest_reseval.engines.base import ExecResult, Sandbox
@@ -63,27 +64,35 @@ def trial(task: Task, step: Step, headroom: str, shared: Harness) -> TrialRecord
     return run_task(plan, taking, name)
 
 
-def steps(task: str) -> Iterator[Step]:
-    """Every approach to a task with every size."""
-    for approach in APPROACHES[task]:
-        for size in approach.sizes or (None,):
-            yield Step(approach, size)
-
-
-def _row(task: Task, step: Step, record: TrialRecord) -> list[str]:
+def row(task: Task, approach: Approach, records: Mapping[int | None, TrialRecord]) -> list[str]:
+    """A line of the table, from an approach's trials by size."""
     assert task.memory_guarantee is not None
-    phases = {phase.name: phase for phase in record.evidence.phases}
-    agent = phases["agent"]
-    peak = max(phase.peak or 0 for phase in phases.values())
-    held = max(phase.nonreclaimable_peak or 0 for phase in phases.values())
+    phases = [phase for record in records.values() for phase in record.evidence.phases]
+    held, peak = (
+        [
+            max((getattr(phase, figure) or 0) for phase in record.evidence.phases)
+            / task.memory_guarantee
+            for record in records.values()
+        ]
+        for figure in ("nonreclaimable_peak", "peak")
+    )
+    passed = [str(size) for size, record in records.items() if record.outcome == "passed"]
+    solved = "yes" if len(passed) == len(records) else ", ".join(passed) or "no"
     return [
         task.name,
-        step.approach.name if step.size is None else f"{step.approach.name} {step.size}",
-        str(step.approach.strategy),
-        f"{held / task.memory_guarantee:.1f} to {peak / task.memory_guarantee:.1f}",
-        f"{agent.cpu_seconds or 0:.1f}",
-        str(record.outcome),
+        approach.name,
+        str(approach.strategy),
+        ", ".join(map(str, approach.sizes)),
+        _range(held),
+        _range(peak),
+        solved,
+        str(sum(phase.oom_kill or 0 for phase in phases)),
     ]
+
+
+def _range(figures: Sequence[float]) -> str:
+    low, high = f"{min(figures):.1f}", f"{max(figures):.1f}"
+    return low if low == high else f"{low}-{high}"
 
 
 def main() -> None:
@@ -93,11 +102,18 @@ def main() -> None:
     with scratch() as folder, harness(parser.parse_args().engine, folder) as shared:
         tasks = [task for task in map(example, APPROACHES) if not shared.engine.unsupported(task)]
         rows = [
-            _row(task, step, trial(task, step, "uncapped", shared))
+            row(
+                task,
+                approach,
+                {
+                    size: trial(task, Step(approach, size), "uncapped", shared)
+                    for size in approach.sizes or (None,)
+                },
+            )
             for task in tasks
-            for step in steps(task.name)
+            for approach in APPROACHES[task.name]
         ]
-    headers = ["task", "approach", "strategy", "need / guarantee", "CPU s", "without a limit"]
+    headers = ["task", "approach", "strategy", "sizes", "held", "peak", "solves", "kills"]
     print(tabulate(rows, headers, tablefmt="pipe", disable_numparse=True))
 
 

@@ -267,3 +267,16 @@ def test_the_study_that_was_kept_is_complete() -> None:
     assert set(counted.values()) == {len(HEADROOMS)}
     assert {one.configuration for one in kept} == set(HEADROOMS)
     assert {task for task, _ in counted} == set(APPROACHES)
+
+
+def test_without_a_limit_what_was_kept_is_what_the_approaches_are_told_to_come_to() -> None:
+    told = {
+        (task, approach.name): approach
+        for task, approaches in APPROACHES.items()
+        for approach in approaches
+    }
+    for one in outcomes.read(KEPT):
+        if one.configuration == "uncapped":
+            name, _, size = one.first.partition(" ")
+            right = told[one.task, name].right(int(size) if size else None)
+            assert (one.outcome, one.kills) == ("passed" if right else "failed", 0)
