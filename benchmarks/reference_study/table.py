@@ -98,7 +98,7 @@ def _chart(trials: Sequence[Trial], labels: Sequence[str]) -> str:
             "```mermaid",
             "xychart-beta",
             f'    title "falling: infra-errors in %; rising: points of score above {labels[0]}"',
-            f"    x-axis [{', '.join(labels)}]",
+            "    x-axis [" + ", ".join(f'"{label}"' for label in labels) + "]",
             f"    y-axis {low - 0.5:.1f} --> {high + 0.5:.1f}",
             f"    line [{', '.join(f'{rate:.1f}' for rate in rates)}]",
             f"    line [{', '.join(f'{gain:.1f}' for gain in gains)}]",
