@@ -116,7 +116,7 @@ def _trends(trials: Sequence[Trial], labels: Sequence[str]) -> Iterator[str]:
         change = difference(_pairs(trials, "3x", high[-1]))
         yield (
             f"- score, 3x to {high[-1]}: {100 * change.value:+.1f} points "
-            f"({100 * change.low:+.1f} to {100 * change.high:+.1f}), p = {_p(change.p_value)}"
+            f"({100 * change.low:+.1f} to {100 * change.high:+.1f}), {_compared(change.p_value)}"
         )
     yield f"- score, {labels[0]} to {labels[-1]}: {_trend(trials, labels, passed)}"
 
@@ -135,7 +135,7 @@ def _trend(trials: Sequence[Trial], labels: Sequence[str], counted: Property) ->
         ]
     )
     return (
-        f"{found.direction}, {100 * found.slope:+.2f} points a step, p = {_p(found.p_value)} "
+        f"{found.direction}, {100 * found.slope:+.2f} points a step, {_compared(found.p_value)} "
         f"({found.tasks} tasks)"
     )
 
@@ -216,6 +216,10 @@ def _percent(estimate: Estimate) -> str:
 
 def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _compared(value: float) -> str:
+    return f"p {_p(value)}" if value < 0.001 else f"p = {_p(value)}"
 
 
 def study(path: Path) -> list[Trial]:
