@@ -19,3 +19,11 @@ def pytest_reseval_prepare(engine: object) -> None:
             client.close()
     except base_image.BaseImageError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_reseval_agent(name: str) -> object:
+    if name != "strategies":
+        return None
+    from benchmarks.reference_study.agent import Strategies
+
+    return Strategies()

@@ -191,11 +191,12 @@ def plans(
                 verifier=_verifier_resources(
                     task, demand, configuration, sweep.headrooms[0], defaults
                 ),
-                seed=_seed(sweep.seed, name, sample),
+                seed=agent_seed(sweep.seed, name, sample),
             )
 
 
-def _seed(of_run: int, name: str, sample: int) -> int:
+def agent_seed(of_run: int, name: str, sample: int) -> int:
+    """The seed of an agent at a task's sample, in a run with that seed: ``Agent.solve``."""
     digest = hashlib.sha256(f"{of_run}/{name}/{sample}".encode(errors="surrogatepass")).digest()
     return int.from_bytes(digest[:4])
 

@@ -1,0 +1,1 @@
+"""The reference study: scripted agents under six headrooms, told in ``docs/study.md``."""
