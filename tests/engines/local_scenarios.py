@@ -419,7 +419,7 @@ def above_its_bound_on_disk_it_is_ended(scratch: Path) -> None:
     try:
         fill = "head -c 300M /dev/zero > /var/tmp/file; exec sleep 600"
         refusal(lambda: sandbox.exec(fill, timeout=120), SandboxLost)
-        assert not sandbox.alive()
+        wait_until(lambda: not sandbox.alive(), "the watcher has ended it")
         assert (watch.exceeded or 0) > 100 * MIB
         assert (sandbox.meter.counters().peak or 0) > 0
         assert sandbox.disk_used() > 100 * MIB

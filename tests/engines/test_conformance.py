@@ -497,7 +497,7 @@ class TestDisk:
             watch.stop()
         assert watch.exceeded is not None
         assert 100 * MIB < watch.exceeded < 301 * MIB
-        assert not sandbox.alive()
+        wait_until(lambda: not sandbox.alive(), "the watcher has ended it")
 
     def test_killed_it_keeps_its_counters_and_its_files(self, start: Start, mark: str) -> None:
         sandbox = start()
