@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,24 +68,27 @@ def judge(
     score: ScoreGate | None,
     infra: InfraGate | None,
 ) -> list[Judgement]:
-    """Every gate, held against every configuration. ``not_run`` counts trials without a verdict."""
+    """Every gate, held against every configuration; missed as a whole by an unfinished run.
+
+    ``not_run`` counts items without a verdict.
+    """
+    unfinished = "no trial has a verdict" if not records else f"{not_run} were not run"
+    complete = records and not not_run
+    configurations = by_tightness({record.configuration for record in records})
     judgements: list[Judgement] = []
     if score is not None:
-        judgements += _judged("score", f"--reseval-fail-under={_shown(score)}", records, not_run)
-        judgements += [_score(one, _of(records, one), score) for one in _configurations(records)]
+        if complete:
+            judgements += [_score(one, _of(records, one), score) for one in configurations]
+        else:
+            text = f"--reseval-fail-under={_shown(score)} missed: {unfinished}"
+            judgements.append(Judgement("score", False, text))
     if infra is not None:
-        judgements += _judged("infra", f"--reseval-max-infra-rate={infra.most:g}", records, not_run)
-        judgements += [_infra(one, _of(records, one), infra) for one in _configurations(records)]
+        if complete:
+            judgements += [_infra(one, _of(records, one), infra) for one in configurations]
+        else:
+            text = f"--reseval-max-infra-rate={infra.most:g} missed: {unfinished}"
+            judgements.append(Judgement("infra", False, text))
     return judgements
-
-
-def _judged(
-    gate: Literal["score", "infra"], option: str, records: Sequence[TrialRecord], not_run: int
-) -> Iterable[Judgement]:
-    if not records:
-        yield Judgement(gate, False, f"{option}: no trial has a verdict")
-    elif not_run:
-        yield Judgement(gate, False, f"{option}: {not_run} were not run, so nothing can be said")
 
 
 def _score(configuration: str, records: Sequence[TrialRecord], gate: ScoreGate) -> Judgement:
@@ -117,10 +120,6 @@ def _told(
 
 def _shown(gate: ScoreGate) -> str:
     return f"{'lower:' if gate.of == 'lower' else ''}{gate.least:g}"
-
-
-def _configurations(records: Sequence[TrialRecord]) -> list[str]:
-    return by_tightness({record.configuration for record in records})
 
 
 def _of(records: Sequence[TrialRecord], configuration: str) -> list[TrialRecord]:

@@ -110,6 +110,11 @@ class PhaseFacts:
     ended_above_limit: float | None = None
     """Seconds for which the sandbox had stood above a lenient limit when it was ended for that."""
 
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether memory cost the phase a process or, at a lenient limit, its sandbox."""
+        return bool(self.oom_kill) or self.ended_above_limit is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Control:

@@ -7,6 +7,7 @@ import click
 from pytest_reseval.commands import calibrate, clean, compare, report, show
 
 
+@click.version_option(package_name="pytest-reseval")
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Read, compare and calibrate runs of pytest-reseval, and clean up after dead ones.

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     "--rootdir",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where the tasks are now (default: pytest's rootdir when the run was made).",
+    help="The folder from which trials have their names, where the tasks are now (default: "
+    "pytest's rootdir when the run was made).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable: docs/calibrate.md.")
 def command(
@@ -96,7 +97,8 @@ def command(
     if write:
         failed |= not _write_all(made)
     elif made and patch is None and not as_json:
-        click.echo(f"\n{len(made)} task files would change: --patch FILE, or --write")
+        files = "1 task file" if len(made) == 1 else f"{len(made)} task files"
+        click.echo(f"\n{files} would change: --patch FILE, or --write")
     if failed and (write or patch is not None):
         sys.exit(2)
     sys.exit(0 if calibration.ceiling.named else 1)

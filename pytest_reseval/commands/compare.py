@@ -54,7 +54,9 @@ def command(
         from pytest_reseval.study.readers import read_comparable
 
     chosen = _labels(configuration)
-    if after is None and (chosen is None or chosen[0] == chosen[1]):
+    if after is None and chosen is not None and chosen[0] == chosen[1]:
+        refuse(f"--configuration {configuration}: both are the same; name two, like 1x,3x")
+    if after is None and chosen is None:
         refuse("one run alone: name a second one, or two configurations by --configuration X,Y")
     try:
         first = read_comparable(before)

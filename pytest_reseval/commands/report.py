@@ -61,6 +61,8 @@ def command(runs: tuple[Path, ...], output: Path, markdown: IO[str] | None) -> N
         output.write_text(text, encoding="utf-8")
         if markdown is not None:
             markdown.write(in_markdown(reports))
+    except click.FileError as error:
+        refuse(error.format_message())
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}")
     click.echo(f"{output}: {len(text.encode()) / 1e6:.1f} MB", err=True)

@@ -232,8 +232,8 @@ _OPTIONS = (
         "fail_under",
         _score_gate,
         "",
-        "gate: the least score, like 0.6, or lower:0.6 for the lower end of its 95% interval; with "
-        "it single trials that did not pass are no reason for status 1",
+        "gate: the least score, like 0.6, or lower:0.6 for the lower end of its 95%% interval; "
+        "with it single trials that did not pass are no reason for status 1",
         moves_scores=False,
     ),
     _Option(

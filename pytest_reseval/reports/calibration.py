@@ -46,6 +46,7 @@ def ceiling_lines(ceiling: Ceiling) -> list[str]:
         f"{100 * rule.must_see:g} points or less (sees: with 80% power).",
         "  vs, 95%, p: of the score, beside the first row. graded: vs of the pairs without an "
         "infra-error.",
+        "  infra, score: of all trials. All else: of the tasks and samples that both rows have.",
     ]
     if ceiling.left_out:
         lines.append(f"  left out, since more than headroom differs: {', '.join(ceiling.left_out)}")
@@ -118,6 +119,9 @@ def _caveats(needs: Sequence[Need]) -> Iterator[str]:
         f"  A proposal is the upper end of the need and {MARGIN - 1:.0%} more, in a round size. "
         "Only what is too low is proposed anew."
     )
+    yield (
+        "  under: the loosest headroom without kills, and how many trials were measured under it."
+    )
     agents = sorted({need.agent for need in needs if not need.of_a_model})
     if agents:
         yield (
@@ -131,7 +135,7 @@ def _need(need: Need) -> list[str]:
         f"  {_cell(need.task)}",
         format_memory(need.guarantee) + (" (default)" if need.defaulted else ""),
         _span(need.low, need.high),
-        f"{need.under}, {need.samples}x" if need.under else "-",
+        f"{need.under} ({need.samples})" if need.under else "-",
         str(need.status),
         "-" if need.proposal is None else format_memory(need.proposal),
         need.why,

@@ -42,13 +42,15 @@ def _run(found: Findings) -> Iterator[str]:
     for sentence in tables.imbalances(found):
         yield f"> Unlike conditions: {escaped(sentence)}.\n"
     outcomes = ", ".join(f"{head.outcomes[one]} {one}" for one in Outcome)
-    yield f"{head.trials} trials: {outcomes}. {escaped('; '.join(head.enforcement))}.\n"
+    enforcement = "".join(f" {escaped(one)}." for one in head.enforcement)
+    yield f"{head.trials} trials: {outcomes}.{enforcement}\n"
     if found.curve:
         yield "### Score by configuration\n"
         yield _table(tables.score_table(found.curve))
         yield (
             "score: an infra-error is not solved; graded only: left out; at most: passed. "
-            "In brackets 95% intervals in percent, clustered by task.\n"
+            "In brackets 95% intervals in percent, clustered by task; the summary at a run's end "
+            "has simpler ones.\n"
         )
     if found.causes:
         yield "### What did not pass, and why\n"

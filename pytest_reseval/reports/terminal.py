@@ -224,7 +224,11 @@ def _peaks(records: Sequence[TrialRecord], width: int) -> list[Line]:
         if peak < _NEAR * guarantee:
             continue
         killed = _configurations(
-            [record for record in mine if any(phase.oom_kill for phase in record.evidence.phases)]
+            [
+                record
+                for record in mine
+                if any(phase.out_of_memory for phase in record.evidence.phases)
+            ]
         )
         cached = any(phase.cache_saturated for phase in top.evidence.phases)
         bound = ">= " if top.configuration in killed else "<= " if cached else ""

@@ -162,7 +162,7 @@ _FIGURES: tuple[tuple[str, Callable[[PhaseFacts], str]], ...] = (
     ("  not reclaimable, sampled", lambda one: _memory(one.nonreclaimable_peak)),
     ("  page cache up to the limit", lambda one: _yes(one.cache_saturated)),
     ("left by the phase before", lambda one: _memory(one.residue)),
-    ("limit hit", lambda one: _count(one.oom)),
+    ("limit hit without reclaim", lambda one: _count(one.oom)),
     ("processes killed for memory", lambda one: _count(one.oom_kill)),
     ("ended above a lenient limit", lambda one: _after(one.ended_above_limit)),
     ("cpu time", lambda one: _seconds(one.cpu_seconds)),
@@ -307,7 +307,7 @@ def _after(seconds: float | None) -> str:
 
 
 def _count(count: int | None) -> str:
-    return "-" if count is None else str(count)
+    return "not kept" if count is None else str(count)
 
 
 def _yes(value: bool) -> str:

@@ -41,6 +41,9 @@ class Rule:
 
 RULE = Rule()
 
+_USUAL = ("headroom", None, 1.0)
+"""The family in which CPU has the headroom of memory, and timeouts are the tasks' own."""
+
 
 class Reason(StrEnum):
     """Why a ceiling is named, or why none is."""
@@ -125,16 +128,16 @@ def choose_ceiling(trials: Trials, unfinished: int = 0, rule: Rule = RULE) -> Ce
             rule=rule,
         )
 
+    if unfinished:
+        return decided(
+            Reason.UNFINISHED,
+            f"{unfinished} trials of the run have no verdict; go on with it by --reseval-resume",
+        )
     if reference is None or len(labels) == 1:
         return decided(
             Reason.ONE_CONFIGURATION,
             "a ceiling is found by comparing: run the tasks under several headrooms, "
             "--reseval-headroom=1x,3x,uncapped",
-        )
-    if unfinished:
-        return decided(
-            Reason.UNFINISHED,
-            f"{unfinished} trials of the run have no verdict; go on with it by --reseval-resume",
         )
     if len({frozenset(found) for found in outcomes.values()}) > 1:
         return decided(
@@ -155,6 +158,12 @@ def choose_ceiling(trials: Trials, unfinished: int = 0, rule: Rule = RULE) -> Ce
             Reason.FEW_TASKS,
             f"fewer than {FEWEST_TASKS} tasks cannot show a difference at 5%, whatever their "
             f"outcomes; there are {len(tasks)}",
+        )
+    if infra.value == 0:
+        return decided(
+            Reason.NOT_FIXED,
+            f"{reference} has no infra-error in {infra.trials} trials; that is too few to call "
+            f"them rare: they may be up to {infra.high:.1%}, and {rule.surely:.0%} is asked for",
         )
     chosen = next((one for one in looks if one.enough), None)
     if chosen is None:
@@ -245,11 +254,18 @@ def _candidate(
 
 
 def _one_family(labels: Collection[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Configurations that differ in headroom alone: the largest such group, and all others."""
+    """Configurations that differ in headroom alone: the largest such group, and all others.
+
+    Of several as large that of the tasks' own timeouts is taken.
+    """
     families: dict[tuple[object, ...], list[str]] = {}
     for label in by_tightness(set(labels)):
         families.setdefault(_family(Configuration.parse(label)), []).append(label)
-    chosen = max(families.values(), key=len, default=[])
+    chosen = max(
+        families.items(),
+        key=lambda family: (len(family[1]), family[0] == _USUAL),
+        default=(None, []),
+    )[1]
     return chosen, tuple(label for label in by_tightness(set(labels)) if label not in chosen)
 
 

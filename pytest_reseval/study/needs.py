@@ -119,6 +119,8 @@ def _need(records: Sequence[TrialRecord]) -> Need:
     told = [one for label in labels for one in under[label]]
     low, high = _bounds(told, [one for label in calm for one in under[label]], measured)
     status, why = _judge(told, first.agent, guarantee, low, high)
+    if status in (Status.FITTING, Status.GENEROUS) and not _any_passed(records):
+        status, why = Status.UNTESTED, "no trial passed: what it takes to solve it was not seen"
     return Need(
         task=first.task,
         trial=first.trial,
@@ -135,6 +137,10 @@ def _need(records: Sequence[TrialRecord]) -> Need:
         proposal=readable(high) if status is Status.TOO_LOW and high is not None else None,
         cpu=_cpu(under, labels, first.evidence.resources.cpu_guarantee),
     )
+
+
+def _any_passed(records: Iterable[TrialRecord]) -> bool:
+    return any(record.outcome is Outcome.PASSED for record in records)
 
 
 def readable(need: int) -> int:
@@ -176,18 +182,13 @@ def _phases(record: TrialRecord) -> list[PhaseFacts]:
 
 
 def _killed(record: TrialRecord) -> bool:
-    return any(map(_ended, _phases(record)))
-
-
-def _ended(phase: PhaseFacts) -> bool:
-    """Whether memory cost the phase a process, or at a lenient limit its sandbox."""
-    return bool(phase.oom_kill) or phase.ended_above_limit is not None
+    return any(phase.out_of_memory for phase in _phases(record))
 
 
 def _killed_at(records: Iterable[TrialRecord], guarantee: int) -> bool:
     """Whether something was killed though the sandbox held as much as it was promised."""
     return any(
-        _ended(phase) and (phase.peak or 0) >= _AT_THE_LIMIT * guarantee
+        phase.out_of_memory and (phase.peak or 0) >= _AT_THE_LIMIT * guarantee
         for record in records
         for phase in _phases(record)
     )
@@ -209,7 +210,7 @@ def _bounds(
     phases = [phase for record in records for phase in _phases(record)]
     if not phases:
         return None, None
-    killed_at = max((phase.peak or 0 for phase in phases if _ended(phase)), default=0)
+    killed_at = max((phase.peak or 0 for phase in phases if phase.out_of_memory), default=0)
     held = max(phase.nonreclaimable_peak or 0 for phase in phases)
     high = _upper_bound(calm, loosest)
     if high is None:

@@ -67,7 +67,8 @@ def _change(need: Need, rootdir: Path, environ: Mapping[str, str]) -> Change:
         raise CannotEdit(str(error)) from None
     except OSError as error:
         raise CannotEdit(
-            f"{named}: {error.strerror}; say where the tasks are by --rootdir"
+            f"{named}: {error.strerror}; --rootdir names the folder from which this path is to be "
+            "looked for"
         ) from None
     if digest != need.digest:
         raise CannotEdit(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pytest_reseval.plugin import options
 from tests.plugin.conftest import MakeTask
 
 Run = Callable[..., pytest.RunResult]
@@ -35,6 +36,16 @@ def test_a_task_is_one_item_for_each_headroom_and_sample(make_task: MakeTask, ru
         f"tasks/unpack/task.toml::run[{key}]"
         for key in ("1x-s0", "uncapped-s0", "uncapped-s1", "1x-s1")
     ]
+
+
+def test_help_tells_of_every_option(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_subprocess("--help")
+    assert result.ret == 0
+    told = " ".join(result.outlines)
+    assert "resource-aware evaluation" in told
+    for option in options._OPTIONS:
+        assert (option.flag if option.typed else option.ini) in told
+    assert "95% interval" in told
 
 
 @pytest.mark.parametrize(

@@ -112,8 +112,8 @@ class TestCompare:
         ("arguments", "told"),
         [
             ([], "one run alone"),
-            (["-c", "1x"], "one run alone"),
-            (["-c", "1x,1x"], "one run alone"),
+            (["-c", "1x"], "both are the same"),
+            (["-c", "1x,1x"], "both are the same"),
             (["-c", "1x,"], "write one label"),
             (["-c", "1x,2x"], "sweep has no configuration 2x; sweep has 1x, 3x"),
         ],

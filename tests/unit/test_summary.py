@@ -176,9 +176,15 @@ def test_a_kill_makes_the_peak_a_lower_bound_and_cache_an_upper_one() -> None:
     rows = peaks(
         make_record("killed", configuration="2x", phases=[replace(high, oom_kill=1)]),
         make_record("cached", phases=[replace(high, cache_saturated=True)]),
+        make_record(
+            "ended",
+            configuration="lenient:1x/1s",
+            phases=[replace(high, oom_kill=0, ended_above_limit=1.5)],
+        ),
     )
     assert " ".join(rows[0]) == "killed 128 MiB >= 256 MiB 2.0x 2x OOM at 2x"
     assert " ".join(rows[1]) == "cached 128 MiB <= 256 MiB 2.0x 3x page cache"
+    assert " ".join(rows[2]) == ("ended 128 MiB >= 256 MiB 2.0x lenient:1x/1s OOM at lenient:1x/1s")
 
 
 def test_of_many_peaks_the_top_twelve_are_shown() -> None:

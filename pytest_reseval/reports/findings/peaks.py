@@ -74,7 +74,7 @@ def _peak(task: str, configuration: str, records: Sequence[TrialRecord]) -> Peak
         limit=resources.memory_limit,
         peak=phase.peak or 0,
         need=max(needs, default=None),
-        oom_kills=sum(any(one.oom_kill for one in _phases(record)) for record in records),
+        oom_kills=sum(any(one.out_of_memory for one in _phases(record)) for record in records),
         saturated=phase.cache_saturated,
         sampled=phase.peak_source == "sampled",
         trials=len(records),

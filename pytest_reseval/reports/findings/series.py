@@ -57,7 +57,7 @@ class Compact:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """Where processes were killed for memory.
+    """Where processes were killed for memory, or with ``processes=0`` the sandbox was ended.
 
     ``seen`` tells whether ``time`` is where the sampled memory fell the most in that phase; else it
     is the phase's end, and the kill may have been at any time before.
@@ -119,11 +119,11 @@ def _marks(time: Column, rows: int) -> npt.NDArray[np.intp]:
 
 
 def kills(phases: Sequence[PhaseFacts], series: Sampled | None) -> tuple[Kill, ...]:
-    """One for each phase in which the kernel (or the watchdog) killed for memory."""
+    """One for each phase in which memory cost a process, or at a lenient limit the sandbox."""
     return tuple(
-        Kill(time, phase.name, phase.oom_kill, seen)
+        Kill(time, phase.name, phase.oom_kill or 0, seen)
         for phase in phases
-        if phase.oom_kill
+        if phase.out_of_memory
         for time, seen in [_moment(phase, series)]
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -149,7 +150,7 @@ def facts_table(findings: Findings) -> Table:
         ("started", manifest.started),
         ("ended", manifest.ended or NOTHING),
         ("versions", ", ".join(f"{name} {value}" for name, value in manifest.versions.items())),
-        ("arguments", " ".join(manifest.arguments)),
+        ("arguments", shlex.join(manifest.arguments)),
     ]
     return Table(("", ""), tuple(facts))
 

@@ -45,6 +45,17 @@ def test_a_file_that_cannot_be_written_is_one_message(folder: Path, tmp_path: Pa
     assert done.stderr == f"Error: {target}: No such file or directory\n"
 
 
+def test_markdown_that_cannot_be_written_is_one_message(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "not-there" / "page.md"
+    page = tmp_path / "page.html"
+    done = CliRunner().invoke(
+        main, ["report", str(folder), "-o", str(page), f"--markdown={target}"]
+    )
+    assert done.exit_code == 2
+    assert str(target) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("missing", ["jinja2", "scipy", "numpy"])
 def test_without_the_extra_it_names_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, missing: str

@@ -69,6 +69,12 @@ def test_a_kill_is_where_memory_fell_the_most_in_its_phase() -> None:
     assert (kill.time, kill.phase, kill.processes, kill.seen) == (2.0, "agent", 2, True)
 
 
+def test_an_end_above_a_lenient_limit_is_marked_too() -> None:
+    phase = make_phase(started=0.0, seconds=5.0, oom_kill=0, ended_above_limit=2.0)
+    (kill,) = kills([phase], sampled([10, 90, 90, 90, 0]))
+    assert (kill.processes, kill.time, kill.seen) == (0, 3.0, True)
+
+
 @pytest.mark.parametrize("series", [None, sampled([10.0] * 6)])
 def test_a_kill_that_no_sample_shows_is_at_the_end_of_its_phase(series: Sampled | None) -> None:
     (kill,) = kills([make_phase(started=1.0, seconds=3.0, oom_kill=1)], series)

@@ -107,6 +107,19 @@ def test_the_tightest_is_named_when_infra_errors_are_rare_there() -> None:
 def test_twelve_trials_without_an_infra_error_do_not_show_that_they_are_rare() -> None:
     found = choose_ceiling(made({"1x": ["p"] * 12, "3x": ["p"] * 12}))
     assert (found.named, found.reason) == (None, Reason.NOT_FIXED)
+    assert found.told.startswith("1x has no infra-error in 12 trials; that is too few")
+
+
+def test_the_usual_timeouts_are_the_reference() -> None:
+    outcomes = {
+        "1x-time0.5x": with_infra(40, "i"),
+        "3x-time0.5x": with_infra(40),
+        "1x": with_infra(40, "i"),
+        "3x": with_infra(40),
+    }
+    found = choose_ceiling(made(outcomes))
+    assert found.reference == "1x"
+    assert found.left_out == ("1x-time0.5x", "3x-time0.5x")
 
 
 def test_one_configuration_is_no_comparison() -> None:
@@ -124,6 +137,7 @@ def test_an_interrupted_run_names_none() -> None:
     assert choose_ceiling(trials).named == "3x"
     found = choose_ceiling(trials, unfinished=3)
     assert (found.named, found.reason) == (None, Reason.UNFINISHED)
+    assert choose_ceiling({}, unfinished=3).reason is Reason.UNFINISHED
 
 
 def test_an_unbalanced_run_names_none() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_reseval.outcomes import Cause, Evidence
+from pytest_reseval.outcomes import Cause, Evidence, Outcome
 from pytest_reseval.records import TrialRecord
 from pytest_reseval.resources import GIB, MIB, Headroom
 from pytest_reseval.study.needs import MARGIN, Need, Status, needs, readable
@@ -213,3 +213,9 @@ def test_bounds_are_in_order_and_only_what_is_too_low_is_raised(
     if found.proposal is not None:
         assert found.status is Status.TOO_LOW
         assert found.proposal > found.guarantee
+
+
+def test_what_no_trial_solved_is_untested_however_little_it_used() -> None:
+    gave_up = replace(measured("uncapped", 8), outcome=Outcome.FAILED, cause=Cause.WRONG)
+    assert need(gave_up).status is Status.UNTESTED
+    assert need(gave_up, measured("3x", 8)).status is Status.GENEROUS
