@@ -57,7 +57,7 @@ def summary(
     """
     folder = shlex.quote(str(trials_file.parent))
     lines = [Line(text) for text in _enforcement(records, manifest, width)]
-    lines += [Line(""), *_outcomes(records)]
+    lines += [Line(""), *_outcomes(records, width)]
     lines += _attempts(records, manifest, width)
     if recalled:
         text = f"from the earlier run: {recalled} of {len(records)} verdicts"
@@ -133,8 +133,9 @@ def _unsaid(records: Sequence[TrialRecord], width: int) -> list[Line]:
     return [Line(""), *(Line(text) for text in lines)] if lines else []
 
 
-def _outcomes(records: Sequence[TrialRecord]) -> list[Line]:
-    rows = []
+def _outcomes(records: Sequence[TrialRecord], width: int) -> list[Line]:
+    """The table of scores; labels that leave no room for figures stand on lines of their own."""
+    rows: list[list[object]] = []
     for configuration in _configurations(records):
         mine = [record for record in records if record.configuration == configuration]
         count = Counter(record.outcome for record in mine)
@@ -156,6 +157,11 @@ def _outcomes(records: Sequence[TrialRecord]) -> list[Line]:
         )
     header = ["headroom", "trials", *Outcome, "score", "95%", "graded", "at most"]
     first, *rest = table(header, rows, right=range(1, 9))
+    if len(first) > width:
+        figures = [["", *row[1:]] for row in rows]
+        first, *below = table(["", *header[1:]], figures, right=range(1, 9))
+        labels = [str(row[0]) for row in rows]
+        rest = [line for pair in zip(labels, below, strict=True) for line in pair]
     return [Line(first, ("bold",)), *(Line(text) for text in rest)]
 
 

@@ -162,6 +162,14 @@ def peaks(*records: TrialRecord, width: int = 120) -> list[list[str]]:
     return [line.split() for line in section(title, lines)[1:]] if title in lines else []
 
 
+def test_long_labels_leave_room_for_every_figure() -> None:
+    long = "lenient:1.5x/0.5s-cpuuncapped-time0.5x"
+    lines = told([make_record(configuration=long), make_record(configuration="1x")])
+    place = lines.index(long)
+    assert lines[place + 1].split() == ["1", "1", "0", "0", "100%", "21-100%", "100%", "100%"]
+    assert lines[place - 3].split()[-2:] == ["at", "most"]
+
+
 def test_only_peaks_near_the_guarantee_are_shown_the_highest_first() -> None:
     near, over, far = (
         make_record(name, phases=[make_phase(peak=peak)])

@@ -16,6 +16,7 @@ from pytest_reseval.records import TrialRecord
 from pytest_reseval.reports.findings import findings
 from pytest_reseval.reports.findings.trials import rows_each, trial_series
 from pytest_reseval.reports.page import page
+from pytest_reseval.reports.page.figures.style import series
 from pytest_reseval.reports.page.packing import script_hash
 from pytest_reseval.runs import Run, read_run
 from tests.synthetic_run import Shape, write_run
@@ -169,3 +170,7 @@ def test_three_thousand_trials_stay_below_fifteen_megabytes(
     text = of(read_run(tmp_path / "run"))
     assert len(text.encode()) < 15_000_000
     assert len(json.loads(Elements(text).scripts["run0-trials"])["packed"]) == 3000
+
+
+def test_series_are_told_apart_by_colour_or_marker() -> None:
+    assert len({series(index) for index in range(36)}) == 36

@@ -75,6 +75,7 @@ def _layout(labels: Sequence[str]) -> dict[str, object]:
             "tickvals": list(range(len(labels))),
             "ticktext": [words(label) for label in labels],
             "range": [-0.5, len(labels) - 0.5],
+            "ticklabeloverflow": "allow",
             "showgrid": False,
             "zeroline": False,
             "automargin": True,

@@ -41,8 +41,9 @@ _LONGEST_NAME = 24
 
 
 def series(index: int) -> tuple[str, str]:
-    """Colour and marker of one of several series."""
-    return _SERIES[index % len(_SERIES)]
+    """Colour and marker of one of several series; no two of the first 36 have both alike."""
+    turn, place = divmod(index, len(_SERIES))
+    return _SERIES[place][0], _SERIES[(place + turn) % len(_SERIES)][1]
 
 
 def words(text: str) -> str:
