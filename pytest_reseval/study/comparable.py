@@ -59,8 +59,10 @@ class ComparableRun:
 
     @property
     def labels(self) -> list[str]:
-        """The configurations that have results, in the order in which they first appear."""
-        return list(dict.fromkeys(result.configuration for result in self.results))
+        """Those with results: first as ``configurations`` has them, then as they first appear."""
+        found = dict.fromkeys(result.configuration for result in self.results)
+        told = [label for label in self.configurations if label in found]
+        return told + [label for label in found if label not in told]
 
     def under(self, configuration: str) -> list[Result]:
         """The results of one configuration."""

@@ -141,3 +141,9 @@ def test_a_bad_table_is_told_with_its_line(content: str, told: str, tmp_path: Pa
 def test_what_is_not_there_is_told(name: str, tmp_path: Path) -> None:
     with pytest.raises(UnreadableRun, match=name):
         read_comparable(tmp_path / name)
+
+
+def test_configurations_come_from_the_tightest_to_the_loosest(tmp_path: Path) -> None:
+    records = records_of({label: {"a": "p"} for label in ("uncapped", "10x", "1x", "3x")})
+    run = read_comparable(write_run(tmp_path / "run", records))
+    assert run.labels == ["1x", "3x", "10x", "uncapped"]
