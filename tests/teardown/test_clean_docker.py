@@ -11,6 +11,7 @@ from pathlib import Path
 
 import docker
 import pytest
+from click.testing import CliRunner
 
 from pytest_reseval.commands import main
 from pytest_reseval.engines.docker import builds, orphans
@@ -67,7 +68,6 @@ def test_objects_of_the_dead(
     base_image: str,
     unique: str,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     living = orphans.owner_labels(orphans.Place.here()) | {LABEL: unique}
     # Of another host nothing is known; of an earlier boot of this one all have ended.
@@ -83,15 +83,17 @@ def test_objects_of_the_dead(
     make(api, base_image, names["dead"], dead)
 
     command = ["clean", f"--ledger={tmp_path / 'ledger'}"]
-    assert main([*command, "--dry-run"]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if unique in line]
+    dry = CliRunner().invoke(main, [*command, "--dry-run"])
+    assert dry.exit_code == 0
+    lines = [line for line in dry.stdout.splitlines() if unique in line]
     assert {line.split()[0] for line in lines} == {"container", "network", "volume"}
     assert all("run a-run, trial a-trial, process " in line for line in lines)
     assert all(names["dead"] in line and line.endswith("would be removed") for line in lines)
     assert kinds(api, names["dead"]) == {"container", "network", "volume"}
 
-    assert main(command) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if unique in line]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0
+    lines = [line for line in done.stdout.splitlines() if unique in line]
     assert len(lines) == 3
     assert all(line.endswith(" removed") for line in lines)
     assert kinds(api, names["dead"]) == set()
