@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pytest_reseval.configuration import by_tightness
 from pytest_reseval.outcomes import Outcome
 from pytest_reseval.records import TrialRecord
 from pytest_reseval.statistics.intervals import wilson_interval
+
+GateName = Literal["score", "infra"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,8 @@ class ScoreGate:
 
     The bound is that of the 95% Wilson interval over tasks, as the summary shows it.
     """
+
+    name: ClassVar[GateName] = "score"
 
     least: float
     of: Literal["point", "lower"] = "point"
@@ -30,10 +34,25 @@ class ScoreGate:
             raise ValueError("write a fraction like 0.6, or lower:0.6 for the interval's lower end")
         return cls(_fraction(number), "lower" if bound else "point")
 
+    @property
+    def option(self) -> str:
+        """What the user wrote."""
+        return f"--reseval-fail-under={'lower:' if self.of == 'lower' else ''}{self.least:g}"
+
+    def hold(self, records: Sequence[TrialRecord]) -> tuple[bool, str]:
+        """Whether trials (one or more) reach it, and what they reach in words."""
+        point = _rate(records, Outcome.PASSED)
+        if self.of == "point":
+            return point >= self.least, f"the score is {point:.1%}"
+        low, _ = wilson_interval(point, len({record.task for record in records}))
+        return low >= self.least, f"the lower end of the score's 95% interval is {low:.1%}"
+
 
 @dataclass(frozen=True, slots=True)
 class InfraGate:
     """The highest rate of infra-errors, as a fraction of all trials."""
+
+    name: ClassVar[GateName] = "infra"
 
     most: float
 
@@ -41,6 +60,16 @@ class InfraGate:
     def parse(cls, text: str) -> InfraGate:
         """From ``0.02``. Raises ValueError that tells what to write."""
         return cls(_fraction(text))
+
+    @property
+    def option(self) -> str:
+        """What the user wrote."""
+        return f"--reseval-max-infra-rate={self.most:g}"
+
+    def hold(self, records: Sequence[TrialRecord]) -> tuple[bool, str]:
+        """Whether trials (one or more) stay within it, and where they are in words."""
+        rate = _rate(records, Outcome.INFRA_ERROR)
+        return rate <= self.most, f"{rate:.1%} of trials are infra-errors"
 
 
 def _fraction(text: str) -> float:
@@ -57,7 +86,7 @@ def _fraction(text: str) -> float:
 class Judgement:
     """Whether one gate was held, with a sentence that says by what."""
 
-    gate: Literal["score", "infra"]
+    gate: GateName
     held: bool
     text: str
 
@@ -73,54 +102,25 @@ def judge(
     ``not_run`` counts items without a verdict.
     """
     unfinished = "no trial has a verdict" if not records else f"{not_run} were not run"
-    complete = records and not not_run
+    complete = bool(records) and not not_run
     configurations = by_tightness({record.configuration for record in records})
-    judgements: list[Judgement] = []
-    if score is not None:
-        if complete:
-            judgements += [_score(one, _of(records, one), score) for one in configurations]
-        else:
-            text = f"--reseval-fail-under={_shown(score)} missed: {unfinished}"
-            judgements.append(Judgement("score", False, text))
-    if infra is not None:
-        if complete:
-            judgements += [_infra(one, _of(records, one), infra) for one in configurations]
-        else:
-            text = f"--reseval-max-infra-rate={infra.most:g} missed: {unfinished}"
-            judgements.append(Judgement("infra", False, text))
+    judgements = []
+    for gate in (score, infra):
+        if gate is None:
+            continue
+        if not complete:
+            judgements.append(Judgement(gate.name, False, f"{gate.option} missed: {unfinished}"))
+            continue
+        for configuration in configurations:
+            held, what = gate.hold(_of(records, configuration))
+            text = f"{gate.option} {'held' if held else 'missed'} at {configuration}: {what}"
+            judgements.append(Judgement(gate.name, held, text))
     return judgements
-
-
-def _score(configuration: str, records: Sequence[TrialRecord], gate: ScoreGate) -> Judgement:
-    point = sum(record.outcome is Outcome.PASSED for record in records) / len(records)
-    if gate.of == "lower":
-        value, _ = wilson_interval(point, len({record.task for record in records}))
-        what = f"the lower end of the score's 95% interval is {value:.1%}"
-    else:
-        value, what = point, f"the score is {point:.1%}"
-    return _told(
-        "score", f"--reseval-fail-under={_shown(gate)}", configuration, what, value >= gate.least
-    )
-
-
-def _infra(configuration: str, records: Sequence[TrialRecord], gate: InfraGate) -> Judgement:
-    rate = sum(record.outcome is Outcome.INFRA_ERROR for record in records) / len(records)
-    what = f"{rate:.1%} of trials are infra-errors"
-    option = f"--reseval-max-infra-rate={gate.most:g}"
-    return _told("infra", option, configuration, what, rate <= gate.most)
-
-
-def _told(
-    gate: Literal["score", "infra"], option: str, configuration: str, what: str, held: bool
-) -> Judgement:
-    return Judgement(
-        gate, held, f"{option} {'held' if held else 'missed'} at {configuration}: {what}"
-    )
-
-
-def _shown(gate: ScoreGate) -> str:
-    return f"{'lower:' if gate.of == 'lower' else ''}{gate.least:g}"
 
 
 def _of(records: Sequence[TrialRecord], configuration: str) -> list[TrialRecord]:
     return [record for record in records if record.configuration == configuration]
+
+
+def _rate(records: Sequence[TrialRecord], outcome: Outcome) -> float:
+    return sum(record.outcome is outcome for record in records) / len(records)

@@ -113,12 +113,13 @@ class Controller:
         """Every gate that was set, if there was anything to hold it against."""
         if self._manifest is None or not (self.tally.verdicts or self.tally.without_verdict):
             return []
+        settings = self._run.settings
+        score, infra = settings.fail_under, settings.max_infra_rate
+        if score is None and infra is None:
+            return []
         from pytest_reseval.gates import judge
 
-        settings = self._run.settings
-        return judge(
-            self.records(), self.tally.not_run, settings.fail_under, settings.max_infra_rate
-        )
+        return judge(self.records(), self.tally.not_run, score, infra)
 
     def _file_the_rest(self) -> None:
         """Put on file what is missing there: a worker's disk may have been full, and no longer be.
