@@ -16,7 +16,7 @@ from pytest_reseval.configuration import Configuration, by_tightness
 from pytest_reseval.outcomes import Outcome
 from pytest_reseval.statistics.multiple import holm
 from pytest_reseval.statistics.scores import Scores, scores
-from pytest_reseval.study.contrast import FEWEST_TASKS, Contrast, Outcomes, contrast
+from pytest_reseval.study.contrast import FEWEST_TASKS, Contrast, Outcomes, by_task, contrast
 
 Trials = Mapping[tuple[str, str, int], Outcome]
 """Outcomes by task, configuration and sample."""
@@ -111,7 +111,7 @@ def choose_ceiling(trials: Trials, unfinished: int = 0, rule: Rule = RULE) -> Ce
     outcomes = {label: _under(trials, label) for label in labels}
     looks = _candidates(outcomes, labels, rule) if len(labels) > 1 else ()
     reference = labels[0] if labels else None
-    shares = {label: scores(_by_task(outcomes[label])) for label in labels}
+    shares = {label: scores(by_task(outcomes[label])) for label in labels}
     tasks = {task for found in outcomes.values() for task, _ in found}
 
     def decided(reason: Reason, told: str, named: str | None = None) -> Ceiling:
@@ -283,10 +283,3 @@ def _under(trials: Trials, label: str) -> Outcomes:
         for (task, configuration, sample), outcome in trials.items()
         if configuration == label
     }
-
-
-def _by_task(outcomes: Outcomes) -> list[list[Outcome]]:
-    tasks: dict[str, list[Outcome]] = {}
-    for (task, _), outcome in outcomes.items():
-        tasks.setdefault(task, []).append(outcome)
-    return list(tasks.values())

@@ -16,7 +16,7 @@ from pytest_reseval.outcomes import Outcome
 from pytest_reseval.statistics.paired import Difference
 from pytest_reseval.statistics.scores import Scores, scores
 from pytest_reseval.study.comparable import ComparableRun, Result
-from pytest_reseval.study.contrast import Contrast, Outcomes, contrast
+from pytest_reseval.study.contrast import Contrast, Outcomes, by_task, contrast
 from pytest_reseval.study.sameness import (
     ResourcesAre,
     Sameness,
@@ -134,8 +134,8 @@ def _compare(
         sameness=alike,
         finding=finding,
         told=_told(finding, found, alike),
-        before=_scores(first_shared),
-        after=_scores(second_shared),
+        before=scores(by_task(first_shared)) if shared else None,
+        after=scores(by_task(second_shared)) if shared else None,
         contrast=found,
         flips=tuple(_flips(first_shared, second_shared)),
         only_before=len(first.keys() - second.keys()),
@@ -182,13 +182,6 @@ def _least(found: Contrast) -> str:
 
 def _outcomes(results: Sequence[Result], left_out: set[str]) -> Outcomes:
     return {(one.task, one.sample): one.outcome for one in results if one.task not in left_out}
-
-
-def _scores(outcomes: Outcomes) -> Scores | None:
-    tasks: dict[str, list[Outcome]] = {}
-    for (task, _), outcome in outcomes.items():
-        tasks.setdefault(task, []).append(outcome)
-    return scores(list(tasks.values())) if tasks else None
 
 
 def _flips(before: Outcomes, after: Outcomes) -> Iterable[Flip]:

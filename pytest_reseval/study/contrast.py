@@ -46,6 +46,14 @@ def contrast(before: Outcomes, after: Outcomes) -> Contrast:
     )
 
 
+def by_task(outcomes: Outcomes) -> list[list[Outcome]]:
+    """The outcomes of each task's samples."""
+    tasks: dict[str, list[Outcome]] = {}
+    for (task, _), outcome in outcomes.items():
+        tasks.setdefault(task, []).append(outcome)
+    return list(tasks.values())
+
+
 def _passed(outcome: Outcome) -> bool:
     return outcome is Outcome.PASSED
 
