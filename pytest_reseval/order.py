@@ -26,21 +26,19 @@ def blocked(trials: Sequence[tuple[str, TrialPlan, Trial]], seed: int) -> list[T
     configurations = {plan.configuration for _, plan, _ in trials}
     if len(configurations) < 2:
         return [trial for _, _, trial in trials]
-    place = {
-        configuration: index
-        for index, configuration in enumerate(sorted(configurations, key=lambda one: one.tightness))
-    }
-    blocks: dict[tuple[int, str], list[tuple[int, Trial]]] = {}
+    blocks: dict[tuple[int, str], list[tuple[TrialPlan, Trial]]] = {}
     for name, plan, trial in trials:
-        block = blocks.setdefault((plan.sample, name), [])
-        block.append((place[plan.configuration], trial))
+        blocks.setdefault((plan.sample, name), []).append((plan, trial))
     random = Random(seed)
     names = sorted({name for _, name in blocks})
     ordered: list[Trial] = []
     for sample in sorted({sample for sample, _ in blocks}):
         random.shuffle(names)
         for turn, name in enumerate(names, start=sample):
-            block = sorted(blocks.get((sample, name), []), key=lambda entry: entry[0])
-            first = turn % len(block) if block else 0
+            block = blocks.get((sample, name))
+            if block is None:
+                continue
+            block.sort(key=lambda entry: entry[0].configuration.tightness)
+            first = turn % len(block)
             ordered += [trial for _, trial in block[first:] + block[:first]]
     return ordered
