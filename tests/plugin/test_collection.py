@@ -220,6 +220,15 @@ def test_a_guarantee_beyond_the_machine_may_be_deselected(make_task: MakeTask, r
         ("--reseval-admission=maybe", "--reseval-admission = 'maybe'*guarantee, limit, off"),
         ("--reseval-oom=ok", "--reseval-oom = 'ok'*infra-error, failed"),
         ("--reseval-timeout-scale=-1", "--reseval-timeout-scale = '-1'*above 0"),
+        ("--reseval-timeout-scale=1,0", "write a number above 0"),
+        ("--reseval-headroom=lenient:2x", "lenient:2x/15s"),
+        ("--reseval-headroom=lenient:2x/0s", "write a grace from 0.1s"),
+        ("--reseval-cpu-headroom=lenient:2x/15s", "CPU is throttled, never killed"),
+        ("--reseval-seed=-1", "write a whole number from 0"),
+        (
+            "--reseval-fail-under=60%",
+            "--reseval-fail-under = '60%': write a fraction from 0 to 1",
+        ),
     ],
 )
 def test_a_mistaken_option_is_one_clear_error(

@@ -65,10 +65,3 @@ def test_a_gate_in_the_ini_file_says_nothing_of_runs_without_trials(
     pytester.makeini("[pytest]\nreseval_fail_under = 0.9\n")
     pytester.makepyfile("def test_plain(): pass")
     assert pytester.runpytest_subprocess().ret == 0
-
-
-def test_a_gate_that_cannot_be_meant(make_task: MakeTask, run: Run) -> None:
-    make_task("a")
-    result = run("--reseval-fail-under=60%")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--reseval-fail-under = '60%': write a fraction from 0 to 1*"])

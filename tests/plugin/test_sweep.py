@@ -147,25 +147,6 @@ def test_a_lenient_limit_tolerates_a_spike_and_ends_what_stays_above(
         result.stdout.fnmatch_lines(["*the sandbox was ended after * s above its limit of 64 MiB*"])
 
 
-@pytest.mark.parametrize(
-    ("option", "told"),
-    [
-        ("--reseval-headroom=lenient:2x", "*lenient:2x/15s*"),
-        ("--reseval-headroom=lenient:2x/0s", "*write a grace from 0.1s*"),
-        ("--reseval-cpu-headroom=lenient:2x/15s", "*CPU is throttled, never killed*"),
-        ("--reseval-timeout-scale=1,0", "*write a number above 0*"),
-        ("--reseval-seed=-1", "*write a whole number from 0*"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused(
-    make_task: MakeTask, run: Run, option: str, told: str
-) -> None:
-    make_task("a")
-    result = run(option)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([told])
-
-
 def test_a_run_is_not_gone_on_with_under_another_seed(
     make_task: MakeTask, run: Run, pytester: pytest.Pytester
 ) -> None:
