@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).parents[2]
 SLOWNESS = float(os.environ.get("RESEVAL_TESTS_SLOWNESS", "1"))
 """By what factor to be more patient than on a real processor."""
 
-PATIENCE = 30.0 * SLOWNESS
+PATIENCE = 120.0 * SLOWNESS
 
 
 class Start(Protocol):
@@ -49,28 +49,30 @@ def wait_until(true: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
+def _marked(mark: str) -> Iterator[tuple[psutil.Process, list[str]]]:
+    """This host's living processes one argument of which is ``mark``, with their arguments."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            arguments = process.cmdline()
+            if mark in arguments and process.status() != psutil.STATUS_ZOMBIE:
+                yield process, arguments
+
+
 def marked_processes(mark: str) -> list[psutil.Process]:
     """This host's living processes one argument of which is ``mark``."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if mark in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+    return [process for process, _ in _marked(mark)]
 
 
 def wait_for_process(mark: str) -> psutil.Process:
     """The process with this mark, once it has come to be: a shell does not wait for its orphans.
 
-    ``setsid`` bears the mark too before it becomes, or forks, what it was asked to run.
+    ``setsid`` bears the mark too before it becomes, or forks, what it was asked to run. Arguments
+    are read once: in the middle of an exec a process shows none.
     """
     found: list[psutil.Process] = []
 
     def has_come() -> bool:
-        with suppress(psutil.Error):
-            found.extend(one for one in marked_processes(mark) if one.cmdline()[0] != "setsid")
+        found.extend(process for process, arguments in _marked(mark) if arguments[0] != "setsid")
         return bool(found)
 
     wait_until(has_come, f"a process with argument {mark}")

@@ -37,7 +37,7 @@ from pytest_reseval.engines.local.sandbox import LocalSandbox
 from pytest_reseval.resources import MIB, Resources
 from pytest_reseval.tasks.model import Environment, Task
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 SCENARIOS: dict[str, Callable[[Path], None]] = {}
 Check = Callable[[LocalSandbox, Path], None]
 

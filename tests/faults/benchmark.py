@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from tests.faults.catalogue import Fault
+from tests.launched import end
 from tests.leftovers import Scope, nothing_stays
 
 INFRA_ONLY = 75
@@ -31,17 +32,20 @@ def made(engine: str) -> Iterator[Benchmark]:
     try:
         owners = folder / "owners"
         owners.mkdir()
-        with nothing_stays(owners, folder / "ledger") as scope:
-            yield Benchmark(folder, engine, scope)
+        with nothing_stays(owners, folder / "ledger") as scope, ExitStack() as launched:
+            yield Benchmark(folder, engine, scope, launched)
     finally:
         shutil.rmtree(folder)
 
 
-def unwatched(folder: Path, engine: str) -> Benchmark:
+@contextmanager
+def unwatched(folder: Path, engine: str) -> Iterator[Benchmark]:
     """An empty benchmark below a folder; that nothing is left of its runs is the test's to see."""
     place = folder / "benchmark"
     (place / "owners").mkdir(parents=True)
-    return Benchmark(place, engine, Scope(place / "owners", place / "ledger", "reseval-test=none"))
+    scope = Scope(place / "owners", place / "ledger", "reseval-test=none")
+    with ExitStack() as launched:
+        yield Benchmark(place, engine, scope, launched)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Benchmark:
     folder: Path
     engine: str
     scope: Scope
+    launched: ExitStack
+    """Ends the runs that a test which failed has not waited for."""
 
     @property
     def results(self) -> Path:
@@ -126,7 +132,7 @@ class Benchmark:
         self, *arguments: str, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
         """Start what ``run`` runs, as a process group of its own."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.command(*arguments),
             cwd=self.folder,
             env=self.environment(env),
@@ -136,6 +142,8 @@ class Benchmark:
             text=True,
             start_new_session=True,
         )
+        self.launched.callback(end, process)
+        return process
 
     def records(self) -> dict[str, dict[str, Any]]:
         """The lines of ``trials.jsonl`` by task."""

@@ -145,6 +145,16 @@ def private(engine: str, base_image: str) -> Iterator[PrivateEngine]:
         yield started
 
 
+@pytest.fixture
+def unsteady(private: PrivateEngine, engine: str) -> Iterator[Benchmark]:
+    """An empty benchmark beside it.
+
+    The engine is started again meanwhile, so its own processes would count as left behind.
+    """
+    with unwatched(Path(private.address.removeprefix("unix://")).parent, engine) as empty:
+        yield empty
+
+
 STUBBORN = """\
 class Stubborn:
     '''Works for ever the first time, and solves the task the next.'''
@@ -167,13 +177,16 @@ def pytest_reseval_agent(name):
 @pytest.mark.parametrize("engine", ["docker"])
 @pytest.mark.parametrize("retries", [0, 6])
 def test_the_engine_is_killed_in_the_middle_and_started_again(
-    private: PrivateEngine, mark: str, workers: str, observe: Observe, retries: int, engine: str
+    private: PrivateEngine,
+    unsteady: Benchmark,
+    mark: str,
+    workers: str,
+    observe: Observe,
+    retries: int,
 ) -> None:
-    # The engine is started again meanwhile, so its own processes would count as left behind.
-    benchmark = unwatched(Path(private.address.removeprefix("unix://")).parent, engine)
-    benchmark.add(task("interrupted"))
-    benchmark.conftest(STUBBORN.format(forever=f"sleep {mark}", solve=SOLVE))
-    process = benchmark.launch(
+    unsteady.add(task("interrupted"))
+    unsteady.conftest(STUBBORN.format(forever=f"sleep {mark}", solve=SOLVE))
+    process = unsteady.launch(
         workers,
         "--reseval-agent=stubborn",
         f"--reseval-infra-retries={retries}",
@@ -186,11 +199,11 @@ def test_the_engine_is_killed_in_the_middle_and_started_again(
     finally:
         status = finish(process)
     assert status == (INFRA_ONLY if retries == 0 else 0)
-    record = benchmark.records()["interrupted"]
+    record = unsteady.records()["interrupted"]
     until(lambda: not marked_processes(mark))
     # A run that was over before the engine was back could not remove what had ended.
-    clean = [*RESEVAL, "clean", f"--ledger={benchmark.scope.ledger}"]
-    env = benchmark.environment({"DOCKER_HOST": private.address})
+    clean = [*RESEVAL, "clean", f"--ledger={unsteady.scope.ledger}"]
+    env = unsteady.environment({"DOCKER_HOST": private.address})
     subprocess.run(clean, env=env, check=True)
     assert private.containers() == []
     if retries == 0:

@@ -15,6 +15,7 @@ import pytest
 from pytest_reseval.engines.base import EngineUnavailable
 from pytest_reseval.engines.docker import DockerEngine
 from pytest_reseval.engines.local import LocalEngine
+from tests.launched import end
 
 MakeTask = Callable[..., Path]
 
@@ -112,11 +113,7 @@ def launch(pytester: pytest.Pytester) -> Iterator[Callable[..., subprocess.Popen
 
     yield launch
     for process in launched:
-        process.kill()
-        process.wait()
-        if process.stdout is not None and not process.stdout.closed:
-            with process.stdout as output:
-                print(output.read())
+        end(process)
 
 
 @pytest.fixture
