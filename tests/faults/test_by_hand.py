@@ -250,7 +250,7 @@ def test_a_worker_is_killed(
     benchmark.add(task("other"))
     process = benchmark.launch(workers)
     wait_for_process(mark)
-    os.kill(holder(benchmark.scope, process), signal.SIGKILL)
+    os.kill(holder(benchmark.scope, process, "orphaned"), signal.SIGKILL)
     until(lambda: not marked_processes(mark))
     assert finish(process) == INFRA_ONLY
     records = benchmark.records()

@@ -70,11 +70,21 @@ def neighbour(task: MakeTask, go: Go, mark: str) -> Iterator[Callable[[], bool]]
     process.communicate(timeout=120)
 
 
-def holder(scope: Scope, run_of: subprocess.Popen[str]) -> int:
-    """The process of a run whose agent is at work."""
-    family = {run_of.pid, *(child.pid for child in psutil.Process(run_of.pid).children())}
-    entries = Ledger(scope.ledger, Budget(0, 0)).entries()
-    [pid] = [entry.pid for entry in entries if entry.pid in family and entry.phase == "agent"]
+def holder(scope: Scope, run_of: subprocess.Popen[str], task: str) -> int:
+    """The process of a run that holds the sandbox of a task, once the task's agent is at work."""
+    found: list[int] = []
+
+    def is_at_work() -> bool:
+        family = {run_of.pid, *(child.pid for child in psutil.Process(run_of.pid).children())}
+        found[:] = [
+            entry.pid
+            for entry in Ledger(scope.ledger, Budget(0, 0)).entries()
+            if entry.pid in family and entry.phase == "agent" and task in entry.claim.label
+        ]
+        return bool(found)
+
+    until(is_at_work)
+    [pid] = found
     return pid
 
 
@@ -109,7 +119,7 @@ def test_one_worker(
     task("endless", solve=f"sleep {mark}")
     process = go("-n2")
     until(lambda: marked_processes(mark))
-    os.kill(holder(nothing_left, process), signal.SIGKILL)
+    os.kill(holder(nothing_left, process, "endless"), signal.SIGKILL)
     print(process.communicate(timeout=120)[0])
     [record] = RunDirectory(pytester.path / "results").read()
     assert record.cause == "worker-crash"
