@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import io
 import os
+import re
 import socket
 import subprocess
 import sys
 import tarfile
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -455,9 +455,16 @@ class Relay:
         self._listening.bind(str(path))
         self._listening.listen()
         self._open: list[socket.socket] = []
+        self._answers: list[bytes] = []
         self._flows = threading.Event()
         self._flows.set()
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def has_told_the_process_of(self, mark: str) -> bool:
+        """Whether the client has been told which process its command with this argument is."""
+        return any(
+            mark.encode() in one and re.search(rb'"Pid":[1-9]', one) for one in self._answers
+        )
 
     def stall(self) -> None:
         """Pass nothing on any more, but keep the connections."""
@@ -480,16 +487,18 @@ class Relay:
         with near, socket.socket(socket.AF_UNIX) as far:
             far.connect(self._engine)
             self._open += [near, far]
-            answers = threading.Thread(target=self._pass_on, args=(far, near), daemon=True)
+            arguments = (far, near, self._answers)
+            answers = threading.Thread(target=self._pass_on, args=arguments, daemon=True)
             answers.start()
-            self._pass_on(near, far)
+            self._pass_on(near, far, [])
             answers.join()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pass_on(self, source: socket.socket, sink: socket.socket, passed: list[bytes]) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 self._flows.wait()
                 sink.sendall(data)
+                passed.append(data)
             sink.shutdown(socket.SHUT_WR)
 
 
@@ -532,13 +541,14 @@ class TestLostEngine:
         with pytest.raises((EngineLost, SandboxLost)):
             relayed.exec("true")
 
-    @pytest.mark.parametrize("later", [0, 0.5])  # before and after its process has been found
+    @pytest.mark.parametrize("identified", [False, True])
     def test_while_a_command_runs(
-        self, relay: Relay, relayed: Sandbox, mark: str, later: float
+        self, relay: Relay, relayed: Sandbox, mark: str, identified: bool
     ) -> None:
         def cut() -> None:
             wait_for_process(mark)
-            time.sleep(later)
+            if identified:
+                wait_until(lambda: relay.has_told_the_process_of(mark), "the process is told")
             relay.cut()
 
         with ThreadPoolExecutor() as beside:
@@ -551,8 +561,8 @@ class TestLostEngine:
         self, relay: Relay, relayed: Sandbox, mark: str
     ) -> None:
         def stall() -> None:
-            wait_for_process(mark)
-            time.sleep(0.5)  # the command has been identified by then; else EngineLost is right
+            # before that, EngineLost would be right
+            wait_until(lambda: relay.has_told_the_process_of(mark), "the process is told")
             relay.stall()
 
         with ThreadPoolExecutor() as beside:
