@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -56,3 +57,19 @@ class Agent(Protocol):
         every configuration, so that configurations differ in nothing but resources. It is at least
         0 and below 2 ** 32. Answers ``Solved`` where the agent tells what its own service cost.
         """
+
+
+def flaw_of(candidate: object) -> str | None:
+    """Why what a hook answered cannot be an ``Agent``, as the end of a sentence; None if it can."""
+    lacking = [part for part in ("name", "unsupported", "solve") if not hasattr(candidate, part)]
+    if lacking:
+        return f"has no {', no '.join(lacking)}"
+    for method, taken in (
+        ("unsupported", ("task",)),
+        ("solve", ("task", "sandbox", "timeout", "seed")),
+    ):
+        try:
+            inspect.signature(getattr(candidate, method)).bind(*taken)
+        except (TypeError, ValueError):
+            return f"has no {method} that accepts ({', '.join(taken)})"
+    return None

@@ -205,6 +205,7 @@ class Run:
     def agent(self) -> Agent:
         """Who solves the tasks. Raises pytest.UsageError for a name that nobody knows."""
         from pytest_reseval.agents import builtin_agent
+        from pytest_reseval.agents.base import flaw_of
 
         name = self.settings.agent
         try:
@@ -220,11 +221,10 @@ class Run:
                 f"--reseval-agent={name}: unknown agent; choose oracle, nop or cmd:COMMAND, or "
                 "answer this name in a conftest's pytest_reseval_agent hook"
             )
-        lacking = [part for part in ("name", "unsupported", "solve") if not hasattr(agent, part)]
-        if lacking:
+        if flaw := flaw_of(agent):
             raise pytest.UsageError(
                 f"--reseval-agent={name}: a pytest_reseval_agent hook answered {agent!r}, which "
-                f"has no {', no '.join(lacking)}; see Agent in pytest_reseval.agents.base"
+                f"{flaw}; see Agent in pytest_reseval.agents.base"
             )
         return cast("Agent", agent)
 
