@@ -8,16 +8,18 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from pytest_reseval.plugin import options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_reseval.admission import Budget
     from pytest_reseval.agents.base import Agent
-    from pytest_reseval.engines.base import Engine
+    from pytest_reseval.engines.base import Engine, EngineInfo
     from pytest_reseval.harness import Harness
     from pytest_reseval.occupancy import Occupancy
     from pytest_reseval.plans import TrialPlan
@@ -36,12 +38,18 @@ class Identity:
     """What the order of trials and the seeds of agents are drawn from."""
     under_way: bool = False
     """Whether trials may have ended by the time that the worker starts."""
-    engine: str | None = None
+    engine: EngineInfo | None = None
     """The engine that was chosen; None while nothing has needed one."""
-    budget_memory: int = 0
-    budget_cores: float = 0.0
     network: str | None = None
     """The network on which the engine keeps the run's sandboxes apart; None if it has none."""
+
+    @classmethod
+    def from_builtins(cls, plain: Mapping[str, Any]) -> Identity:
+        """What ``asdict`` made, back again."""
+        from pytest_reseval.engines.base import EngineInfo
+
+        engine = plain["engine"]
+        return cls(**{**plain, "engine": engine and EngineInfo(**engine)})
 
 
 class Run:
@@ -51,7 +59,7 @@ class Run:
         self.config = config
         workerinput = getattr(config, "workerinput", None)
         self.worker: str = workerinput["workerid"] if workerinput else "main"
-        self._given = Identity(**workerinput["reseval"]) if workerinput else None
+        self._given = Identity.from_builtins(workerinput["reseval"]) if workerinput else None
         self._network = self._given.network if self._given else None
         self._occupancy: Occupancy | None = None
 
@@ -94,9 +102,7 @@ class Run:
             return self._fresh
         return replace(
             self._fresh,
-            engine=self.engine.info.name,
-            budget_memory=self.budget.memory,
-            budget_cores=self.budget.cores,
+            engine=self.engine.info,
             network=self._network,
         )
 
@@ -173,9 +179,13 @@ class Run:
     def chosen(self) -> tuple[Engine, str]:
         """The engine, and why it is this one. Raises pytest.UsageError when it cannot be used."""
         from pytest_reseval.engines import choose
+        from pytest_reseval.engines.awaited import AwaitedEngine
         from pytest_reseval.engines.base import EngineUnavailable
 
-        asked = (self._given and self._given.engine) or self.settings.engine
+        if self._given is not None and self._given.engine is not None:
+            info = self._given.engine
+            return AwaitedEngine(info, lambda: choose(info.name)[0]), "the controller's choice"
+        asked = self.settings.engine
         try:
             return choose(asked)
         except EngineUnavailable as error:
@@ -194,11 +204,8 @@ class Run:
     @cached_property
     def budget(self) -> Budget:
         """What may be promised on the engine's host, in bytes and cores."""
-        from pytest_reseval.admission import Budget
         from pytest_reseval.harness import budget_of
 
-        if self._given is not None and self._given.engine is not None:
-            return Budget(self._given.budget_memory, self._given.budget_cores)
         return budget_of(self.engine.info, self.settings.reserve_memory)
 
     @cached_property

@@ -68,6 +68,10 @@ class Tally:
         """Whether a trial's verdict was reported."""
         return any(verdict["trial"] == trial for verdict in self.verdicts)
 
+    def was_reported(self, nodeid: str) -> bool:
+        """Whether anything was reported of an item."""
+        return nodeid in self._seen
+
     @property
     def without_verdict(self) -> int:
         """Items of tasks that were reported and are no trials: skipped, or not loaded."""

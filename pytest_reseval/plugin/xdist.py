@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from pathlib import PurePath
 from typing import Any
 
 import pytest
 
 from pytest_reseval.plugin.run import Run
 from pytest_reseval.plugin.tally import Tally
+from pytest_reseval.tasks import is_task_file
 
 
 class Distribution:
@@ -54,7 +56,21 @@ class Distribution:
         if node.gateway.spec.popen:
             self._workers.discard(node.gateway._rinfo().pid)
         if error is not None and self._run.has_engine:
-            self._run.sweep()
+            from pytest_reseval.engines.base import EngineError
+
+            with suppress(EngineError):  # an engine that is away is swept at the end of the run
+                self._run.sweep()
+
+    @pytest.hookimpl(optionalhook=True, wrapper=True)
+    def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
+        """Have another worker run what a dead one was handed and had not begun."""
+        return HandingOn((yield), self._was_begun)
+
+    def _was_begun(self, nodeid: str) -> bool:
+        if not _is_of_a_task(nodeid) or self._tally.was_reported(nodeid):
+            return True
+        directory = self._run.directory
+        return directory.obituary(nodeid) is not None or directory.find(nodeid) is not None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(
@@ -62,11 +78,14 @@ class Distribution:
     ) -> None:
         """Tell of the trial that a dead worker was running.
 
-        It is an infra-error, unless its verdict is on file and only its report was lost.
+        It is an infra-error, unless its verdict is on file and only its report was lost. If that
+        came too nothing was lost: the worker died before it could say that it is done.
         """
-        from pytest_reseval.plugin.verdicts import retell
+        from pytest_reseval.plugin.verdicts import as_teardown, retell
 
         if self._tally.has_verdict(crashitem):
+            if _is_of_a_task(crashitem):
+                as_teardown(report)
             return
         directory = self._run.directory
         record = directory.find(crashitem)
@@ -76,6 +95,41 @@ class Distribution:
                 return
             directory.conclude(record)
         retell(report, record)
+
+
+class HandingOn:
+    """One of xdist's schedulers; see its ``Scheduling``.
+
+    To that the first item that a worker has not finished is the one that it died of. But a worker
+    can be killed between two items, or before its first.
+    """
+
+    def __init__(self, scheduler: Any, was_begun: Callable[[str], bool]) -> None:
+        self._scheduler = scheduler
+        self._was_begun = was_begun
+        self._handed_on: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scheduler, name)
+
+    def remove_node(self, node: Any) -> str | None:
+        """Remove a worker, and answer the item that it was running.
+
+        An item is handed on once: what kills two workers before it has begun does more than start.
+        """
+        item: str | None = self._scheduler.remove_node(node)
+        if item is None or item in self._handed_on or self._was_begun(item):
+            return item
+        try:
+            self._scheduler.mark_test_pending(item)
+        except NotImplementedError:
+            return item
+        self._handed_on.add(item)
+        return None
+
+
+def _is_of_a_task(nodeid: str) -> bool:
+    return is_task_file(PurePath(nodeid.partition("::")[0]))
 
 
 def spread_evenly(config: pytest.Config) -> None:

@@ -263,36 +263,3 @@ def test_a_sandbox_that_never_gets_healthy_is_an_infra_error(
     make_task("sick", toml=check)
     assert run().ret == INFRA_ONLY
     assert causes(records) == {"sick": "healthcheck"}
-
-
-@EVERYWHERE
-def test_a_worker_that_dies_leaves_a_verdict(
-    make_task: MakeTask, run: Run, records: Records, pytester: pytest.Pytester, workers: str
-) -> None:
-    if workers == "-n0":
-        pytest.skip("without workers there is nobody left to tell")
-    pytest.importorskip("xdist")
-    make_task("good")
-    make_task("fatal")
-    pytester.makeconftest(
-        """
-        import os, signal
-
-        class Fatal:
-            name = "fatal"
-            def unsupported(self, task):
-                return None
-            def solve(self, task, sandbox, timeout, seed):
-                if task.name == "fatal":
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return sandbox.exec("mkdir -p /app && echo 42 > /app/answer", timeout=timeout)
-
-        def pytest_reseval_agent(name):
-            return Fatal() if name == "fatal" else None
-        """
-    )
-    result = run("--reseval-agent=fatal", workers, "--junitxml=report.xml")
-    assert result.ret == INFRA_ONLY
-    assert causes(records) == {"good": "solved", "fatal": "worker-crash"}
-    (error,) = ElementTree.parse(pytester.path / "report.xml").getroot().iter("error")
-    assert error.get("type") == "worker-crash"
