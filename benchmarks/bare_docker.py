@@ -29,7 +29,9 @@ def bare_docker(client: docker.APIClient, plan: TrialPlan) -> Callable[[], None]
 
     def run() -> None:
         request = SandboxRequest(plan.label, plan.environment.image, plan.resources)
-        config = container_config(request, owner={}, host_memory=host_memory, bounds_storage=False)
+        config = container_config(
+            request, owner={}, mark="", host_memory=host_memory, bounds_storage=False
+        )
         created = client.create_container_from_config(  # type: ignore[no-untyped-call]
             config, container_name(request)
         )

@@ -19,7 +19,7 @@ class Orphan:
     """Something that a dead process left behind."""
 
     kind: str
-    """What it is: container, network, volume, image, directory, cgroup, claim."""
+    """What it is: container, network, volume, image, process, directory, cgroup, claim."""
     name: str
     owner: str
     """Whose it was, for people: run, trial and process, as far as they were written down."""
@@ -37,7 +37,7 @@ class Janitor(Protocol):
         """Remove one of them; harmless when it is gone by now. Raises CannotRemove."""
 
 
-def whose(*, run: str | None, trial: str | None, pid: str | int | None) -> str:
+def whose(*, run: str | None = None, trial: str | None = None, pid: str | int | None) -> str:
     """The owner of an orphan in words; what is None or empty is left out."""
     parts = (("run", run), ("trial", trial), ("process", pid))
     return ", ".join(f"{name} {value}" for name, value in parts if value)

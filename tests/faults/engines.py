@@ -27,13 +27,13 @@ class PrivateEngine:
             f"--pidfile={folder}/dockerd.pid",
             f"--cgroup-parent={cgroup_parent}",
         ]
-        self._folder = folder
+        self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        Path(f"{self._folder}/dockerd.pid").unlink(missing_ok=True)
-        with (self._folder / "dockerd.log").open("ab") as log:
+        Path(f"{self.folder}/dockerd.pid").unlink(missing_ok=True)
+        with (self.folder / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
@@ -45,7 +45,7 @@ class PrivateEngine:
 
     def _answers(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, (self._folder / "dockerd.log").read_text()[-3000:]
+        assert self._process.poll() is None, (self.folder / "dockerd.log").read_text()[-3000:]
         return not self._docker("version").returncode
 
     def _docker(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -68,6 +68,15 @@ class PrivateEngine:
         """The names of all containers that it knows."""
         return self._docker("ps", "--all", "--format={{.Names}}").stdout.split()
 
+    def first_process(self, container: str) -> psutil.Process:
+        """The first process of a container that runs."""
+        told = self._docker("inspect", "--format={{.State.Pid}}", container)
+        return psutil.Process(int(told.stdout))
+
+    def remove(self, container: str) -> bool:
+        """Kill and remove a container; False if that cannot be done any more."""
+        return not self._docker("rm", "--force", container).stderr
+
     def copy_image(self, name: str) -> None:
         """Bring in an image of the engine that everybody uses."""
         with subprocess.Popen(["docker", "save", name], stdout=subprocess.PIPE) as saving:
@@ -81,7 +90,7 @@ class PrivateEngine:
         self._process.wait()
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if str(self._folder) in " ".join(process.cmdline()):
+                if str(self.folder) in " ".join(process.cmdline()):
                     process.kill()
 
 

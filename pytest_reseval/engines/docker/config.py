@@ -31,15 +31,16 @@ def container_config(
     request: SandboxRequest,
     *,
     owner: Mapping[str, str],
+    mark: str,
     host_memory: int,
     bounds_storage: bool,
     network: str | None = None,
 ) -> dict[str, object]:
     """The body of the create call (Docker Engine API, ContainerCreate).
 
-    ``host_memory`` is in bytes; ``network`` is the one to join, None the engine's default. No log
-    driver: what is written to the first process's output would fill the host's disk. The image's
-    own health check is left to the task's.
+    ``mark`` is what the first process says of itself, ``host_memory`` is in bytes, ``network`` is
+    the one to join, None the engine's default. No log driver: what is written to the first
+    process's output would fill the host's disk. The image's own health check is left to the task's.
     """
     resources = request.resources
     host: dict[str, object] = {
@@ -68,7 +69,7 @@ def container_config(
     config: dict[str, object] = {
         "Image": request.image,
         "Entrypoint": list(idle.COMMAND),
-        "Cmd": [],
+        "Cmd": [mark],
         "AttachStdin": True,
         "OpenStdin": True,
         "StdinOnce": True,

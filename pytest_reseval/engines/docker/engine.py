@@ -22,7 +22,7 @@ from pytest_reseval.engines.base import (
     SandboxRequest,
     StartError,
 )
-from pytest_reseval.engines.docker import images, orphans
+from pytest_reseval.engines.docker import forgotten, images, orphans
 from pytest_reseval.engines.docker.client import (
     Client,
     address,
@@ -140,6 +140,8 @@ class DockerEngine:
         if self._started:
             with suppress(APIError, EngineLost), engine_answers("removing the last sandboxes"):
                 self._remove_started()
+            self._end_forgotten()
+            self._started.clear()
         self._networks.remove()
         self._client.close()
 
@@ -149,7 +151,14 @@ class DockerEngine:
         for container in self._client.containers(all=True, filters=ours):
             if container["Names"][0].lstrip("/") in self._started:
                 orphans.remove_container(self._client, container["Id"])
-        self._started.clear()
+
+    def _end_forgotten(self) -> None:
+        """Kill what still runs of containers that the engine does not know any more."""
+        ours = {orphans.mark_of(self._owner, name) for name in self._started}
+        for process, mark in forgotten.marked():
+            if mark in ours:
+                with suppress(psutil.Error):
+                    process.kill()
 
     def _create(self, request: SandboxRequest) -> str:
         name = container_name(request)
@@ -157,6 +166,7 @@ class DockerEngine:
         config = container_config(
             request,
             owner=self._owner,
+            mark=str(orphans.mark_of(self._owner, name)),
             host_memory=self.info.memory,
             bounds_storage=self._bounds_storage,
             network=self._network,

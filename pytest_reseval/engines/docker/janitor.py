@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 
+import psutil
 from docker.errors import APIError, NotFound
 
 from pytest_reseval.engines.base import EngineLost
-from pytest_reseval.engines.docker import builds
+from pytest_reseval.engines.docker import builds, forgotten
 from pytest_reseval.engines.docker.client import Client, engine_answers, reason
 from pytest_reseval.engines.docker.orphans import (
     BOOT,
@@ -23,7 +24,11 @@ from pytest_reseval.janitor import CannotRemove, Orphan, whose
 
 
 class DockerJanitor:
-    """Containers, networks and volumes that bear the labels of dead owners, and broken builds."""
+    """What bears the marks of dead owners, and broken builds.
+
+    Containers, networks and volumes bear labels; first processes of containers that the engine has
+    forgotten bear a mark.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -42,15 +47,35 @@ class DockerJanitor:
         containers = self._client.containers(all=True, filters=ours)
         networks = self._client.networks(filters=ours)
         volumes = self._client.volumes(filters=ours)["Volumes"] or ()
+        running = {one["Id"] for one in containers if one["State"] == "running"}
         found = [
             *(("container", one["Names"][0].lstrip("/"), one["Id"], one) for one in containers),
             *(("network", one["Name"], one["Id"], one) for one in networks),
             *(("volume", one["Name"], one["Name"], one) for one in volumes),
         ]
-        return [
+        labelled = [
             Orphan(kind, name, _owner(one["Labels"]), handle)
             for kind, name, handle, one in found
             if is_orphan(one["Labels"], self._here, process_has_ended)
+        ]
+        return labelled + self._forgotten(running)
+
+    def _forgotten(self, running: Container[str]) -> list[Orphan]:
+        found = [
+            (process, mark, forgotten.container_of(process))
+            for process, mark in forgotten.marked()
+            if mark.pid_namespace == self._here.pid_namespace
+            and process_has_ended(mark.pid, mark.started)
+        ]
+        return [
+            Orphan(
+                "process",
+                f"{process.pid} of container {container[:12]}",
+                whose(pid=mark.pid),
+                str(mark),
+            )
+            for process, mark, container in found
+            if container is not None and container not in running
         ]
 
     def remove(self, orphan: Orphan) -> None:
@@ -63,10 +88,23 @@ class DockerJanitor:
                     self._client.remove_network(orphan.handle)
                 elif orphan.kind == "volume":
                     self._client.remove_volume(orphan.handle)
+                elif orphan.kind == "process":
+                    _kill(orphan.handle)
                 else:
                     builds.remove(self._client, orphan)
         except APIError as error:
             raise CannotRemove(reason(error)) from error
+
+
+def _kill(handle: str) -> None:
+    for process, mark in forgotten.marked():
+        if str(mark) == handle:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                pass
+            except psutil.AccessDenied as error:
+                raise CannotRemove(f"process {process.pid} is another user's") from error
 
 
 def _owner(labels: Mapping[str, str]) -> str:

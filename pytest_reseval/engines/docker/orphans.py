@@ -12,6 +12,7 @@ from pathlib import Path
 from docker.errors import APIError, NotFound
 
 from pytest_reseval.engines.docker.client import CALL_TIMEOUT, Client
+from pytest_reseval.engines.docker.forgotten import Mark
 from pytest_reseval.engines.docker.processes import START_TIME, STATE, stat_fields
 
 PREFIX = "org.pytest-reseval."
@@ -53,6 +54,16 @@ def owner_labels(place: Place) -> dict[str, str]:
         OWNER_PID: str(pid),
         _OWNER_START: str(_start_ticks(pid)),
     }
+
+
+def mark_of(owner: Mapping[str, str], container: str) -> Mark:
+    """What the first process of an owner's container says of itself."""
+    return Mark(
+        owner[_PID_NAMESPACE],
+        int(owner[OWNER_PID]),
+        int(owner[_OWNER_START]),
+        container.rpartition("-")[2],
+    )
 
 
 def is_orphan(

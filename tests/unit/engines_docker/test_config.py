@@ -33,6 +33,7 @@ def _config(
     return container_config(
         SandboxRequest("name", "image:1", resources, **request),
         owner={"org.pytest-reseval.owner-pid": "7"},
+        mark="mark",
         host_memory=16 * GIB,
         bounds_storage=bounds_storage,
         network=joined,
@@ -84,7 +85,7 @@ def test_it_waits_for_its_owner_and_keeps_its_counters() -> None:
     assert "AutoRemove" not in config["HostConfig"]
     assert "Privileged" not in config["HostConfig"]
     assert "Binds" not in config["HostConfig"]
-    assert config["Cmd"] == []
+    assert config["Cmd"] == ["mark"]
 
 
 def test_environment_workdir_and_labels() -> None:

@@ -1,0 +1,60 @@
+"""First processes of containers that their engine has forgotten.
+
+An engine that is killed while it starts a container may not know, once it runs again, that it did
+(seen on Docker 20.10): the container is listed as created or not at all, and its standard input
+never ends, because the shim holds it open. So the first process itself says whose it is, by an
+argument that serves nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from pytest_reseval.engines.docker import idle
+
+_MARK = re.compile(r"reseval:(?P<space>[^:]+:\[\d+\]):(?P<pid>\d+):(?P<started>\d+):(?P<token>\w+)")
+_CONTAINER = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Whose a first process is, and of which of the owner's containers."""
+
+    pid_namespace: str
+    pid: int
+    started: int
+    """Of the owner, in clock ticks since boot."""
+    token: str
+
+    def __str__(self) -> str:
+        return f"reseval:{self.pid_namespace}:{self.pid}:{self.started}:{self.token}"
+
+    @classmethod
+    def parse(cls, text: str) -> Mark | None:
+        """The mark that was written so; None if this is none."""
+        found = _MARK.fullmatch(text)
+        if found is None:
+            return None
+        return cls(found["space"], int(found["pid"]), int(found["started"]), found["token"])
+
+
+def marked() -> Iterator[tuple[psutil.Process, Mark]]:
+    """The first processes of all containers of ours that this process can see."""
+    for process in psutil.process_iter(["cmdline"]):
+        *command, last = process.info["cmdline"] or [""]
+        if tuple(command) == idle.COMMAND and (mark := Mark.parse(last)):
+            yield process, mark
+
+
+def container_of(process: psutil.Process) -> str | None:
+    """The id of the container that a process is in, by its cgroups; None if it is gone."""
+    with suppress(OSError):
+        found = _CONTAINER.search(Path(f"/proc/{process.pid}/cgroup").read_text())
+        return None if found is None else found[0]
+    return None
