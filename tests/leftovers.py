@@ -58,6 +58,8 @@ class Scope:
         )
     )
     journals: Path = Path(tempfile.gettempdir()) / f"pytest-reseval-{os.geteuid()}"
+    beside: Path | None = None
+    """The folder of an engine that goes on; its processes bear it in their arguments."""
 
     def environment(self) -> dict[str, str]:
         """What has every pytest process leave its name."""
@@ -79,7 +81,7 @@ def snapshot(scope: Scope) -> frozenset[Leftover]:
     return frozenset(
         [
             *_on_docker(scope, owners),
-            *_processes(),
+            *_processes(scope.beside),
             *_named(owners, scope),
             *_claims(scope.ledger),
             *_journals(scope, owners),
@@ -102,9 +104,9 @@ def assert_nothing_left(before: frozenset[Leftover], scope: Scope) -> None:
 
 
 @contextmanager
-def nothing_stays(owners: Path, ledger: Path) -> Iterator[Scope]:
+def nothing_stays(owners: Path, ledger: Path, beside: Path | None = None) -> Iterator[Scope]:
     """At the end nothing may be left of the runs that were started within."""
-    scope = Scope(owners, ledger, f"reseval-test={uuid.uuid4().hex}")
+    scope = Scope(owners, ledger, f"reseval-test={uuid.uuid4().hex}", beside=beside)
     with adopting_orphans():
         before = snapshot(scope)
         yield scope
@@ -151,13 +153,14 @@ def _reap() -> None:
                 os.waitpid(child.pid, os.WNOHANG)
 
 
-def _processes() -> Iterator[Leftover]:
+def _processes(beside: Path | None) -> Iterator[Leftover]:
     """Descendants of this process: pytest, workers, fork servers, keepers, sandboxes' processes."""
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             if process.status() != psutil.STATUS_ZOMBIE:
                 command = " ".join(process.cmdline()) or process.name()
-                yield Leftover("process", f"{process.pid} {command[:200]}")
+                if beside is None or str(beside) not in command:
+                    yield Leftover("process", f"{process.pid} {command[:200]}")
 
 
 def _named(owners: set[str], scope: Scope) -> Iterator[Leftover]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -23,16 +23,20 @@ INFRA_ONLY = 75
 
 
 @contextmanager
-def made(engine: str) -> Iterator[Benchmark]:
+def made(engine: str, beside: Path | None = None) -> Iterator[Benchmark]:
     """An empty benchmark, of whose runs nothing may be left in the end.
 
-    Not below /tmp, which sandboxes of the host's own system never show.
+    Not below /tmp, which sandboxes of the host's own system never show. ``beside`` is the folder of
+    an engine that goes on, whose own processes are not of the runs.
     """
     folder = Path(tempfile.mkdtemp(prefix="reseval-faults-", dir="/var/tmp"))
     try:
         owners = folder / "owners"
         owners.mkdir()
-        with nothing_stays(owners, folder / "ledger") as scope, ExitStack() as launched:
+        with (
+            nothing_stays(owners, folder / "ledger", beside) as scope,
+            ExitStack() as launched,
+        ):
             yield Benchmark(folder, engine, scope, launched)
     finally:
         shutil.rmtree(folder)
@@ -129,15 +133,18 @@ class Benchmark:
         return done
 
     def launch(
-        self, *arguments: str, env: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        output: IO[str] | None = None,
     ) -> subprocess.Popen[str]:
-        """Start what ``run`` runs, as a process group of its own."""
+        """Start what ``run`` runs, as a process group of its own; ``output`` is a pipe if None."""
         process = subprocess.Popen(
             self.command(*arguments),
             cwd=self.folder,
             env=self.environment(env),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output or subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
