@@ -25,24 +25,33 @@ def enrich(
 ) -> None:
     """Give every infra-error its cause as ``type``, and the suite the manifest as properties.
 
+    pytest says of it that the setup failed, which is where plugins report errors; here it says what
+    the record says. An error of the teardown stays what it is.
+
     ``verdicts`` are records as plain builtins. The item of a worker that died has no properties in
     the file, so cases are told apart by their address. ``prefix`` is that of ``--junitprefix``.
     """
-    causes = {
-        _address(verdict["trial"], prefix): verdict["cause"]
+    infra_errors = {
+        _address(verdict["trial"], prefix): verdict
         for verdict in verdicts
         if verdict["outcome"] == Outcome.INFRA_ERROR
     }
     tree = ElementTree.parse(path)
     for case in tree.iter("testcase"):
-        cause = causes.get((case.get("classname"), case.get("name")))
-        if cause is not None:
-            for error in case.iterfind("error"):
-                error.set("type", cause)
+        verdict = infra_errors.get((case.get("classname"), case.get("name")))
+        if verdict is not None:
+            _explain(case, verdict)
     if manifest is not None:
         for suite in tree.iter("testsuite"):
             _add_properties(suite, manifest)
     tree.write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _explain(case: ElementTree.Element, verdict: Mapping[str, Any]) -> None:
+    for error in case.iterfind("error"):
+        if not error.get("message", "").startswith("failed on teardown"):
+            error.set("type", verdict["cause"])
+            error.set("message", printable(f"{verdict['cause']}: {verdict['message']}"))
 
 
 def _address(node_id: str, prefix: str | None) -> tuple[str | None, str | None]:

@@ -411,14 +411,15 @@ def test_the_disk_of_the_records_is_full(
 # Output
 
 
-def test_a_flood_of_output(benchmark: Benchmark, engine: str, observe: Observe) -> None:
+def test_a_flood_of_output(benchmark: Benchmark, workers: str, observe: Observe) -> None:
     benchmark.add(task("flood", solve=f"head -c 10G /dev/zero; {SOLVE}"))
     free = shutil.disk_usage(benchmark.folder).free
-    process = benchmark.launch("-n0")
+    process = benchmark.launch(workers)
     highest, lowest = 0, free
     while process.poll() is None:
         with suppress(psutil.Error):
-            highest = max(highest, psutil.Process(process.pid).memory_info().rss)
+            pytests = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
+            highest = max(highest, *(one.memory_info().rss for one in pytests))
         lowest = min(lowest, shutil.disk_usage(benchmark.folder).free)
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.2)
@@ -434,7 +435,7 @@ def test_a_flood_of_output(benchmark: Benchmark, engine: str, observe: Observe) 
         record,
         (
             Fact("the log keeps at most 2 MiB", bool),
-            Fact("pytest stays below 300 MiB", bool),
+            Fact("no process of pytest exceeds 300 MiB", bool),
         ),
     )
 

@@ -88,6 +88,24 @@ def test_each_case_gets_its_own_cause(tmp_path: Path) -> None:
     assert types(file) == ["oom-limit", "start", "worker-crash"]
 
 
+def test_an_error_says_what_the_record_says(tmp_path: Path) -> None:
+    setup = "<error message='failed on setup with &quot;x&quot;'>t</error>"
+    file = report(tmp_path, ("a", "run[1x-s0]"), body=setup)
+    enrich(
+        file, [make_record(cause=Cause.START, trial="a::run[1x-s0]", message="no").builtins()], None
+    )
+    [error] = ElementTree.parse(file).iter("error")
+    assert (error.get("message"), error.text) == ("start: no", "t")
+
+
+def test_an_error_of_the_teardown_is_left_alone(tmp_path: Path) -> None:
+    teardown = "<error message='failed on teardown with &quot;x&quot;'>t</error>"
+    file = report(tmp_path, ("a", "run[1x-s0]"), body=teardown)
+    enrich(file, [lost("a::run[1x-s0]")], None)
+    [error] = ElementTree.parse(file).iter("error")
+    assert (error.get("type"), error.get("message")) == (None, 'failed on teardown with "x"')
+
+
 def properties(file: Path, manifest: Manifest) -> dict[str | None, str | None]:
     enrich(file, [], manifest)
     return {
