@@ -64,7 +64,9 @@ class Distribution:
     @pytest.hookimpl(optionalhook=True, wrapper=True)
     def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
         """Have another worker run what a dead one was handed and had not begun."""
-        return HandingOn((yield), self._was_begun)
+        scheduler = yield
+        hand_on(scheduler, self._was_begun)
+        return scheduler
 
     def _was_begun(self, nodeid: str) -> bool:
         if not _is_of_a_task(nodeid) or self._tally.was_reported(nodeid):
@@ -97,35 +99,28 @@ class Distribution:
         retell(report, record)
 
 
-class HandingOn:
-    """One of xdist's schedulers; see its ``Scheduling``.
+def hand_on(scheduler: Any, was_begun: Callable[[str], bool]) -> None:
+    """Have one of xdist's schedulers give to others what a dead worker had not begun.
 
-    To that the first item that a worker has not finished is the one that it died of. But a worker
-    can be killed between two items, or before its first.
+    To xdist the first item that a worker has not finished is the one that it died of. But a worker
+    can be killed between two items, or before its first. An item is handed on once: what kills two
+    workers before it has begun is more than chance.
     """
+    remove_node = scheduler.remove_node
+    handed_on: set[str] = set()
 
-    def __init__(self, scheduler: Any, was_begun: Callable[[str], bool]) -> None:
-        self._scheduler = scheduler
-        self._was_begun = was_begun
-        self._handed_on: set[str] = set()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._scheduler, name)
-
-    def remove_node(self, node: Any) -> str | None:
-        """Remove a worker, and answer the item that it was running.
-
-        An item is handed on once: what kills two workers before it has begun does more than start.
-        """
-        item: str | None = self._scheduler.remove_node(node)
-        if item is None or item in self._handed_on or self._was_begun(item):
+    def remove(node: Any) -> str | None:
+        item: str | None = remove_node(node)
+        if item is None or item in handed_on or was_begun(item):
             return item
         try:
-            self._scheduler.mark_test_pending(item)
+            scheduler.mark_test_pending(item)
         except NotImplementedError:
             return item
-        self._handed_on.add(item)
+        handed_on.add(item)
         return None
+
+    scheduler.remove_node = remove
 
 
 def _is_of_a_task(nodeid: str) -> bool:
