@@ -191,7 +191,7 @@ class RunDirectory:
     def holds_a_run(self) -> bool:
         """Whether a trial was begun here: a run that was refused before is nothing to keep."""
         ended = self.trials.exists() and self.trials.stat().st_size > 0
-        return ended or any((self.path / "in-flight").glob("*.json"))
+        return ended or any((self.path / "in-flight").glob("*.*"))
 
     def append(self, record: TrialRecord) -> None:
         """Add one line and put it on disk before returning. Raises OSError."""
@@ -254,15 +254,25 @@ class RunDirectory:
             self.retract(record.trial)
 
     def retract(self, trial: str) -> None:
-        """A trial that was announced has ended in another way."""
+        """A trial that was announced, now or in an earlier session, has ended in another way."""
         self._obituary(trial).unlink(missing_ok=True)
+        self._set_aside(self._obituary(trial)).unlink(missing_ok=True)
 
     def obituary(self, trial: str) -> TrialRecord | None:
         """What is to be said of a trial whose worker died in the middle of it."""
-        try:
-            return msgspec.json.decode(self._obituary(trial).read_bytes(), type=TrialRecord)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
+        return _read_obituary(self._obituary(trial))
+
+    def set_obituaries_aside(self) -> None:
+        """Begin another session: what is in flight was broken off in an earlier one.
+
+        Raises OSError.
+        """
+        for path in (self.path / "in-flight").glob("*.json"):
+            path.replace(self._set_aside(path))
+
+    def broken_off(self, trial: str) -> TrialRecord | None:
+        """The obituary of a trial that an earlier session was in the middle of when it ended."""
+        return _read_obituary(self._set_aside(self._obituary(trial)))
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest as a whole."""
@@ -298,6 +308,10 @@ class RunDirectory:
 
     def _obituary(self, trial: str) -> Path:
         return self.path / "in-flight" / f"{_file_name(trial)}.json"
+
+    @staticmethod
+    def _set_aside(obituary: Path) -> Path:
+        return obituary.with_suffix(".broken-off")
 
 
 class AttemptFiles:
@@ -347,6 +361,13 @@ class AttemptFiles:
             (self._folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError:
             self.unwritten.append(name)
+
+
+def _read_obituary(path: Path) -> TrialRecord | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=TrialRecord)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
 
 
 class _Named(msgspec.Struct):

@@ -69,7 +69,13 @@ def flaw_of(candidate: object) -> str | None:
         ("solve", ("task", "sandbox", "timeout", "seed")),
     ):
         try:
-            inspect.signature(getattr(candidate, method)).bind(*taken)
-        except (TypeError, ValueError):
+            accepts = inspect.signature(getattr(candidate, method), follow_wrapped=False).bind
+        except ValueError:
+            continue  # written in another language, and does not say
+        except TypeError:
+            return f"has no {method} that can be called"
+        try:
+            accepts(*taken)
+        except TypeError:
             return f"has no {method} that accepts ({', '.join(taken)})"
     return None

@@ -30,6 +30,8 @@ class AwaitedEngine:
         self._connect = connect
         self._connected: Engine | None = None
         self._network: tuple[str, str | None] | None = None
+        self._unasked: dict[str, Task] = {}
+        """By name, tasks of which the engine could not be asked whether it can run them."""
 
     def _engine(self) -> Engine:
         if self._connected is None:
@@ -40,15 +42,20 @@ class AwaitedEngine:
         return self._connected
 
     def unsupported(self, task: Task) -> str | None:
-        """See ``Engine.unsupported``; no reason is known while the engine does not answer."""
+        """See ``Engine.unsupported``; while it does not answer, ``prepare`` asks in the end."""
         try:
             return self._engine().unsupported(task)
         except EngineUnavailable:
+            self._unasked[task.name] = task
             return None
 
     def prepare(self, name: str, environment: Environment, *, timeout: float | None) -> str | None:
         """See ``Engine.prepare``."""
-        return self._engine().prepare(name, environment, timeout=timeout)
+        engine = self._engine()
+        task = self._unasked.pop(name, None)
+        if task is not None and (reason := engine.unsupported(task)):
+            raise EngineUnavailable(reason)
+        return engine.prepare(name, environment, timeout=timeout)
 
     def join_network(self, run: str, name: str | None = None) -> str | None:
         """See ``Engine.join_network``; it is joined once the engine answers."""

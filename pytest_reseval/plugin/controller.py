@@ -47,6 +47,10 @@ class Controller:
 
     def check(self) -> None:
         """Raise pytest.UsageError for an option that cannot be meant."""
+        if self._config.pluginmanager.hasplugin("xdist"):
+            from pytest_reseval.plugin.xdist import refuse_unsound
+
+            refuse_unsound(self._config)
         self._run.settings  # noqa: B018
         self._run.agent  # noqa: B018
         self._run.resumed  # noqa: B018
@@ -60,6 +64,7 @@ class Controller:
             self._run.directory.ensure_room()
             if self._run.resumed is not None:
                 self._on_file = Counter(record.outcome for record in self._run.directory.read())
+                self._run.directory.set_obituaries_aside()
         self._run.sweep()
         self._config.hook.pytest_reseval_prepare(engine=self._run.engine, config=self._config)
         with _records_written():
@@ -111,7 +116,9 @@ class Controller:
 
     def _judge_gates(self) -> list[Judgement]:
         """Every gate that was set, if there was anything to hold it against."""
-        if self._manifest is None or not (self.tally.verdicts or self.tally.without_verdict):
+        if self._manifest is None or not (
+            self.tally.verdicts or self.tally.without_verdict or self.tally.not_run
+        ):
             return []
         settings = self._run.settings
         score, infra = settings.fail_under, settings.max_infra_rate
@@ -172,12 +179,7 @@ class Controller:
     def summarize(self, reporter: pytest.TerminalReporter) -> None:
         """Write the three-way summary."""
         if not self.tally.verdicts:
-            if self.tally.without_verdict:
-                text = f"no trial was run: {self.tally.without_verdict} skipped or not loaded"
-                reporter.write_sep("=", "resources and outcomes")
-                reporter.write_line(f"{text}; -rs tells why", yellow=True)
-                for gate in self._gates:
-                    reporter.write_line(gate.text, red=True)
+            self._summarize_nothing(reporter)
             return
         from pytest_reseval.reports.terminal import summary
 
@@ -195,6 +197,21 @@ class Controller:
             gates=self._gates,
         ):
             reporter.write_line(line.text, **dict.fromkeys(line.markup, True))
+
+    def _summarize_nothing(self, reporter: pytest.TerminalReporter) -> None:
+        """Say why there is no verdict, where trials were selected."""
+        skipped, not_run = self.tally.without_verdict, self.tally.not_run
+        reasons = []
+        if skipped:
+            reasons.append(f"no trial was run: {skipped} skipped or not loaded; -rs tells why")
+        if not_run and self.tally.trials:
+            reasons.append(f"not run: {not_run} of {len(self.tally.selected)}")
+        if reasons:
+            reporter.write_sep("=", "resources and outcomes")
+        for reason in reasons:
+            reporter.write_line(reason, yellow=True)
+        for gate in self._gates:
+            reporter.write_line(gate.text, red=True)
 
     def records(self) -> list[TrialRecord]:
         """Every verdict so far."""

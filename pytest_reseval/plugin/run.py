@@ -287,7 +287,7 @@ class Run:
             return ()
         from pytest_reseval.resume import attempts_before
 
-        return attempts_before(plan, self._superseded.get(trial), self.directory.obituary(trial))
+        return attempts_before(plan, self._superseded.get(trial), self.directory.broken_off(trial))
 
     @cached_property
     def _superseded(self) -> dict[str, TrialRecord]:

@@ -49,12 +49,18 @@ class Tally:
         self.recalled = 0
         """Verdicts that were on file before this run."""
         self._seen: set[str] = set()
+        self._decided: set[str] = set()
+        self._over: set[str] = set()
         self._failed_trials = 0
         self._other_failures = 0
 
     def add(self, report: pytest.TestReport) -> None:
         """Count one report."""
         self._seen.add(report.nodeid)
+        if report.when == "call" or not report.passed:
+            self._decided.add(report.nodeid)
+        if report.when == "teardown":
+            self._over.add(report.nodeid)
         verdict = carried(report)
         if verdict is not None:
             self.verdicts.append(verdict)
@@ -71,6 +77,14 @@ class Tally:
     def was_reported(self, nodeid: str) -> bool:
         """Whether anything was reported of an item."""
         return nodeid in self._seen
+
+    def is_decided(self, nodeid: str) -> bool:
+        """Whether it was reported how an item ended, be it that it was skipped."""
+        return nodeid in self._decided
+
+    def is_over(self, nodeid: str) -> bool:
+        """Whether all was reported of an item, its teardown too."""
+        return nodeid in self._over
 
     @property
     def without_verdict(self) -> int:
@@ -106,16 +120,20 @@ class Tally:
     ) -> int:
         """pytest's own exit status, but INFRA_ONLY where infra-errors are all that went wrong.
 
-        With records that are not on file nothing is well, and trying again would not mend it. Where
-        a gate was set it decides instead of the single trials that it speaks for: a gate on the
-        score for all of them, one on infra-errors for these.
+        With records that are not on file nothing is well, and trying again would not mend it.
+        Trials that nobody was left to run count as infra-errors here. Where a gate was set it
+        decides instead of the single trials that it speaks for: a gate on the score for all of
+        them, one on infra-errors for these.
         """
         if native not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             return native
         missed = {judgement.gate for judgement in gates if not judgement.held}
         given = {judgement.gate for judgement in gates}
         failed = self._failed_trials and "score" not in given
-        infra = any(verdict["outcome"] == _INFRA_ERROR for verdict in self.verdicts) and not given
+        infra = not given and (
+            any(verdict["outcome"] == _INFRA_ERROR for verdict in self.verdicts)
+            or bool(self.trials and self.not_run)
+        )
         if unfiled or self._other_failures or failed or "score" in missed:
             return pytest.ExitCode.TESTS_FAILED
         if infra or "infra" in missed:

@@ -59,7 +59,7 @@ def retell(report: pytest.TestReport, record: TrialRecord) -> None:
 
 
 def as_teardown(report: pytest.TestReport) -> None:
-    """Make the report of a worker's death the end of a trial whose verdict was reported before."""
+    """Make the report of a worker's death the end of an item of which all else was reported."""
     report.outcome, report.when, report.longrepr = "passed", "teardown", None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from pathlib import PurePath
@@ -65,7 +66,7 @@ class Distribution:
     def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
         """Have another worker run what a dead one was handed and had not begun."""
         scheduler = yield
-        hand_on(scheduler, self._was_begun)
+        hand_on(scheduler, self._was_begun, self._tally.is_over)
         return scheduler
 
     def _was_begun(self, nodeid: str) -> bool:
@@ -85,9 +86,10 @@ class Distribution:
         """
         from pytest_reseval.plugin.verdicts import as_teardown, retell
 
+        if _is_of_a_task(crashitem) and self._tally.is_decided(crashitem):
+            as_teardown(report)
+            return
         if self._tally.has_verdict(crashitem):
-            if _is_of_a_task(crashitem):
-                as_teardown(report)
             return
         directory = self._run.directory
         record = directory.find(crashitem)
@@ -99,28 +101,46 @@ class Distribution:
         retell(report, record)
 
 
-def hand_on(scheduler: Any, was_begun: Callable[[str], bool]) -> None:
+MOST_HANDED_ON = 2
+"""What kills three workers before it has begun is more than chance."""
+
+
+def hand_on(
+    scheduler: Any, was_begun: Callable[[str], bool], is_over: Callable[[str], bool]
+) -> None:
     """Have one of xdist's schedulers give to others what a dead worker had not begun.
 
     To xdist the first item that a worker has not finished is the one that it died of. But a worker
-    can be killed between two items, or before its first. An item is handed on once: what kills two
-    workers before it has begun is more than chance.
+    can be killed between two items, or before its first.
     """
     remove_node = scheduler.remove_node
-    handed_on: set[str] = set()
+    handed_on: Counter[str] = Counter()
 
     def remove(node: Any) -> str | None:
         item: str | None = remove_node(node)
-        if item is None or item in handed_on or was_begun(item):
+        if item is None or is_over(item):
+            return None
+        if was_begun(item) or handed_on[item] == MOST_HANDED_ON:
             return item
-        try:
-            scheduler.mark_test_pending(item)
-        except NotImplementedError:
-            return item
-        handed_on.add(item)
+        handed_on[item] += 1
+        scheduler.mark_test_pending(item)
         return None
 
     scheduler.remove_node = remove
+
+
+UNSOUND = frozenset({"each", "loadscope", "loadfile", "loadgroup"})
+"""Ways to distribute in which an item may be run again, or by all, and so have two verdicts."""
+
+
+def refuse_unsound(config: pytest.Config) -> None:
+    """Raise pytest.UsageError for a way to distribute under which verdicts would not count."""
+    way = config.getoption("dist", "no")
+    if way in UNSOUND and config.getoption("tx", None):
+        raise pytest.UsageError(
+            f"--dist={way}: each trial is run once, and this way xdist runs some twice, as when a "
+            "worker dies; use --dist=load or --dist=worksteal, or leave it out"
+        )
 
 
 def _is_of_a_task(nodeid: str) -> bool:

@@ -16,6 +16,9 @@ from pytest_reseval.outcomes import Outcome
 from pytest_reseval.printable import printable
 from pytest_reseval.records import Manifest
 
+_LONGEST = 500
+"""Characters of a message; the text of the error has all of it."""
+
 
 def enrich(
     path: Path,
@@ -48,10 +51,10 @@ def enrich(
 
 
 def _explain(case: ElementTree.Element, verdict: Mapping[str, Any]) -> None:
-    for error in case.iterfind("error"):
-        if not error.get("message", "").startswith("failed on teardown"):
-            error.set("type", verdict["cause"])
-            error.set("message", printable(f"{verdict['cause']}: {verdict['message']}"))
+    error = case.find("error")
+    if error is not None and not error.get("message", "").startswith("failed on teardown"):
+        error.set("type", verdict["cause"])
+        error.set("message", printable(f"{verdict['cause']}: {verdict['message']}"[:_LONGEST]))
 
 
 def _address(node_id: str, prefix: str | None) -> tuple[str | None, str | None]:

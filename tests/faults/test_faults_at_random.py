@@ -32,6 +32,9 @@ SAMPLES = 100
 LAST = 0.95
 """Where the last fault may happen, as a share of all trials."""
 
+LAST_RESTART = 0.5
+"""The same of the engine: while it is down trials end as fast as they begin."""
+
 GROWS = "head -c 200M /dev/zero | tail -n 1 >/dev/null"
 """Holds one line of 200 MB, more than a task here may have."""
 
@@ -49,28 +52,28 @@ TRIALS = SAMPLES * len(VERDICTS)
 DISTURBED = {"worker-crash", "sandbox-lost", "engine-lost", "start"}
 """What a trial may come to because of what is done to it."""
 
-Strike = Callable[[], None]
+Strike = Callable[[], bool]
 
 
 @dataclass(frozen=True)
 class Storm:
-    """A run, and ways to harm it; each answers only once harm was done or the run is over."""
+    """A run, and ways to harm it; each answers once it has, or False when the run is over."""
 
     benchmark: Benchmark
     process: subprocess.Popen[str]
     draw: random.Random
     engine: PrivateEngine | None
 
-    def worker(self) -> None:
+    def worker(self) -> bool:
         """Kill a worker at whatever it is at."""
         pids = {int(name.partition("-")[0]) for name in self.benchmark.scope.owner_names()}
-        self._kill(lambda child: child.pid in pids)
+        return self._kill(lambda child: child.pid in pids)
 
-    def keeper(self) -> None:
+    def keeper(self) -> bool:
         """Kill a keeper of a sandbox on the host's own system, or what keepers are forked from."""
-        self._kill(lambda child: "keeper" in " ".join(child.cmdline()))
+        return self._kill(lambda child: "keeper" in " ".join(child.cmdline()))
 
-    def _kill(self, is_victim: Callable[[psutil.Process], bool]) -> None:
+    def _kill(self, is_victim: Callable[[psutil.Process], bool]) -> bool:
         def alive(child: psutil.Process) -> bool:
             with suppress(psutil.Error):
                 return child.status() != psutil.STATUS_ZOMBIE and is_victim(child)
@@ -82,43 +85,43 @@ class Storm:
                 victims = [child for child in children if alive(child)]
                 if victims:
                     self.draw.choice(victims).kill()
-                    return
+                    return True
+        return False
 
-    def container(self) -> None:
+    def container(self) -> bool:
         """Remove a container, as another user of the engine might."""
         assert self.engine is not None
         while self.process.poll() is None:
             names = self.engine.containers()
             if names and self.engine.remove(self.draw.choice(names)):
-                return
+                return True
+        return False
 
-    def restart(self) -> None:
+    def restart(self) -> bool:
         """Kill the engine, and start it again."""
         assert self.engine is not None
         self.engine.kill()
         self.engine.start()
+        return True
 
     def verdicts(self) -> int:
         """How many trials are on file."""
         file = self.benchmark.results / "trials.jsonl"
         return file.read_bytes().count(b"\n") if file.exists() else 0
 
+    def _moment(self, strike: Strike) -> int:
+        last = LAST_RESTART if strike == self.restart else LAST
+        return self.draw.randrange(int(TRIALS * last))
+
     def rage(self, faults: Mapping[Strike, int]) -> Counter[str]:
         """Let faults happen, each when a number of trials drawn for it is on file."""
-        moments = sorted(
-            (
-                (self.draw.randrange(int(TRIALS * LAST)), strike)
-                for strike, times in faults.items()
-                for _ in range(times)
-            ),
-            key=lambda moment: moment[0],
-        )
+        strikes = [strike for strike, times in faults.items() for _ in range(times)]
+        moments = [(self._moment(strike), strike) for strike in strikes]
         struck: Counter[str] = Counter()
-        for number, strike in moments:
+        for number, strike in sorted(moments, key=lambda moment: moment[0]):
             while self.process.poll() is None and self.verdicts() < number:
                 time.sleep(0.05)
-            if self.process.poll() is None:
-                strike()
+            if self.process.poll() is None and strike():
                 struck[strike.__name__] += 1
         return struck
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
@@ -32,7 +33,7 @@ def die(moment, name):
     number = len(list(DEATHS.iterdir()))
     if number < {times}:
         (DEATHS / str(number)).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+        {kill}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
@@ -59,6 +60,22 @@ def pytest_reseval_agent(name):
 """
 
 
+Dying = Callable[..., None]
+
+
+@pytest.fixture
+def dying(pytester: pytest.Pytester) -> Dying:
+    """Have workers die at a moment of the task called fatal, the first ``times`` times."""
+
+    def write(
+        moment: str, times: int = 1, kill: str = "os.kill(os.getpid(), signal.SIGKILL)"
+    ) -> None:
+        deaths = str(pytester.path / "deaths")
+        pytester.makeconftest(DYING.format(deaths=deaths, moment=moment, times=times, kill=kill))
+
+    return write
+
+
 @pytest.mark.parametrize("workers", ["-n1", "-n2"])
 @pytest.mark.parametrize(
     ("moment", "cause"),
@@ -75,15 +92,15 @@ def test_each_trial_has_one_verdict(
     records: Records,
     pytester: pytest.Pytester,
     workers: str,
+    dying: Dying,
     moment: str,
     cause: str,
 ) -> None:
     for name in ("early", "fatal", "good", "late"):
         make_task(name)
-    deaths = pytester.path / "deaths"
-    pytester.makeconftest(DYING.format(deaths=str(deaths), moment=moment, times=1))
+    dying(moment)
     result = run("--reseval-agent=dying", workers, "--junitxml=report.xml")
-    assert len(list(deaths.iterdir())) == 1
+    assert len(list((pytester.path / "deaths").iterdir())) == 1
     found = {record["task"]: record["cause"] for record in records().values()}
     assert found == {"early": "solved", "fatal": cause, "good": "solved", "late": "solved"}
     crashed = cause == "worker-crash"
@@ -98,11 +115,11 @@ def test_each_trial_has_one_verdict(
 
 
 def test_what_kills_every_worker_before_it_begins_is_no_trial_and_does_not_end_the_run(
-    make_task: MakeTask, run: Run, records: Records, pytester: pytest.Pytester
+    make_task: MakeTask, run: Run, records: Records, dying: Dying
 ) -> None:
     make_task("fatal")
     make_task("good")
-    pytester.makeconftest(DYING.format(deaths=f"{pytester.path}/deaths", moment="before", times=9))
+    dying("before", times=9)
     result = run("--reseval-agent=dying", "-n2")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert [record["task"] for record in records().values()] == ["good"]
@@ -110,17 +127,83 @@ def test_what_kills_every_worker_before_it_begins_is_no_trial_and_does_not_end_t
     result.stdout.fnmatch_lines(["*1 failed, 1 passed*"])
 
 
+@pytest.mark.parametrize("moment", ["before", "amid"])
 @pytest.mark.parametrize("limit", [0, 1])
 def test_trials_beyond_the_limit_of_restarts_are_told(
-    make_task: MakeTask, run: Run, records: Records, pytester: pytest.Pytester, limit: int
+    make_task: MakeTask,
+    run: Run,
+    records: Records,
+    pytester: pytest.Pytester,
+    dying: Dying,
+    limit: int,
+    moment: str,
 ) -> None:
     for number in range(4):
         make_task(f"t{number}")
     make_task("fatal")
-    pytester.makeconftest(DYING.format(deaths=f"{pytester.path}/deaths", moment="amid", times=9))
+    dying(moment, times=9)
     result = run(
         "--reseval-agent=dying", "-n1", "--reseval-samples=4", f"--max-worker-restart={limit}"
     )
-    on_file = len(records())
+    assert result.ret == INFRA_ONLY
+    file = pytester.path / "results/trials.jsonl"
+    on_file = len(records()) if file.exists() else 0
     assert on_file < 20
     result.stdout.fnmatch_lines([f"not run: {20 - on_file} of 20"])
+
+
+def test_a_run_in_which_nobody_was_left_is_no_success(
+    make_task: MakeTask, run: Run, dying: Dying
+) -> None:
+    make_task("fatal")
+    dying("before", times=9)
+    arguments = ("--reseval-agent=dying", "-n1", "--max-worker-restart=0")
+    result = run(*arguments)
+    assert result.ret == INFRA_ONLY
+    result.stdout.fnmatch_lines(["not run: 1 of 1"])
+    result = run(*arguments, "--reseval-fail-under=0")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["--reseval-fail-under=0 missed: no trial has a verdict"])
+
+
+def test_what_an_earlier_session_was_in_the_middle_of_is_not_begun_in_this_one(
+    make_task: MakeTask,
+    launch: Callable[..., subprocess.Popen[str]],
+    records: Records,
+    pytester: pytest.Pytester,
+    dying: Dying,
+) -> None:
+    make_task("fatal")
+    dying("amid", kill="os.killpg(0, signal.SIGKILL)")
+    launch("--reseval-agent=dying", "-n1").communicate()
+    results, deaths = pytester.path / "results", pytester.path / "deaths"
+    assert list(results.glob("in-flight/*.json"))
+    assert not (results / "trials.jsonl").exists()
+    (deaths / "0").unlink()
+    dying("before")
+    again = pytester.runpytest_subprocess(
+        *("tasks", "--reseval-engine=local", f"--reseval-ledger={pytester.path}/ledger", "-n2"),
+        *("--reseval-agent=dying", f"--reseval-resume={results}"),
+    )
+    assert list(deaths.iterdir())
+    assert again.ret == 0
+    assert [record["cause"] for record in records().values()] == ["solved"]
+    assert not list(results.glob("in-flight/*.*"))
+
+
+@pytest.mark.parametrize("way", ["each", "loadscope", "loadfile", "loadgroup"])
+def test_ways_to_distribute_that_run_items_twice_are_refused(
+    make_task: MakeTask, run: Run, way: str
+) -> None:
+    make_task("good")
+    result = run("-n2", f"--dist={way}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*--dist={way}: *use --dist=load or --dist=worksteal*"])
+    assert run(f"--dist={way}").ret == 0
+
+
+def test_worksteal_is_not(make_task: MakeTask, run: Run, dying: Dying) -> None:
+    for name in ("fatal", "good"):
+        make_task(name)
+    dying("before")
+    assert run("--reseval-agent=dying", "-n2", "--dist=worksteal").ret == 0

@@ -71,7 +71,10 @@ def forgotten(engine: PrivateEngine, owner: subprocess.Popen[str]) -> psutil.Pro
 
 
 def ended(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def clean(*arguments: str, ledger: Path) -> str:

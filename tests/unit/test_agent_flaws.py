@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +20,29 @@ def test_our_own_have_none(name: str) -> None:
 
 def test_keywords_do() -> None:
     agent = SimpleNamespace(name="one", unsupported=lambda *_: None, solve=lambda *_, **__: None)
+    assert flaw_of(agent) is None
+
+
+def with_client(solve: Callable[..., object]) -> Callable[..., object]:
+    @functools.wraps(solve)
+    def solving(*args: object) -> object:
+        return solve(*args, client="one of our own")
+
+    return solving
+
+
+def test_a_decorator_may_add_what_the_caller_does_not_give() -> None:
+    @with_client
+    def solve(task: object, sandbox: object, timeout: object, seed: int, *, client: str) -> str:
+        return client
+
+    assert flaw_of(SimpleNamespace(name="one", unsupported=lambda _: None, solve=solve)) is None
+
+
+def test_what_does_not_tell_its_arguments_is_believed() -> None:
+    agent = SimpleNamespace(name="one", unsupported=lambda _: None, solve=max)
+    with pytest.raises(ValueError, match="no signature"):
+        inspect.signature(max)
     assert flaw_of(agent) is None
 
 
@@ -38,7 +64,7 @@ def test_keywords_do() -> None:
         ),
         (
             SimpleNamespace(name="one", unsupported=lambda task: None, solve="solve.sh"),
-            "has no solve that accepts (task, sandbox, timeout, seed)",
+            "has no solve that can be called",
         ),
     ],
 )

@@ -93,6 +93,18 @@ def test_what_it_could_not_run_is_known_once_it_answers(tmp_path: Path) -> None:
     assert engine.unsupported(task) == "no images"
 
 
+def test_a_task_of_which_it_could_not_be_asked_is_asked_of_before_it_is_run(tmp_path: Path) -> None:
+    door, task = Door(times=1), make_task(tmp_path)
+    engine = AwaitedEngine(INFO, door.connect)
+    assert engine.unsupported(task) is None
+    door.engine.unsupported = lambda task: "no images"  # type: ignore[method-assign]
+    record = run_to_verdict(
+        make_plan(task), make_harness(tmp_path, engine, Acting()), "trial", RetryPolicy()
+    )
+    assert (record.cause, record.message) == (Cause.ENGINE_LOST, "no images")
+    assert door.engine.requests == []
+
+
 def test_sweeping_raises_while_it_does_not_answer() -> None:
     engine = AwaitedEngine(INFO, Door(times=1).connect)
     with pytest.raises(EngineUnavailable, match="nobody answers"):

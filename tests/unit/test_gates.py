@@ -80,7 +80,8 @@ class Report:
 
     def __init__(self, nodeid: str, outcome: str | None, failed: bool) -> None:
         self.nodeid = nodeid
-        self.failed = failed
+        self.when = "call"
+        self.failed, self.passed = failed, not failed
         if outcome is not None:
             self.reseval = {"trial": nodeid, "outcome": outcome}
 
@@ -93,6 +94,27 @@ def tally(*outcomes: str, plain_failure: bool = False) -> Tally:
     if plain_failure:
         counted.add(Report("test_plain.py::test", None, True))  # type: ignore[arg-type]
     return counted
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "status"),
+    [
+        ((), INFRA_ONLY),
+        (("passed",), INFRA_ONLY),
+        (("passed", "infra-error"), INFRA_ONLY),
+        (("failed",), pytest.ExitCode.TESTS_FAILED),
+    ],
+)
+def test_what_nobody_was_left_to_run_is_no_success(outcomes: tuple[str, ...], status: int) -> None:
+    counted = tally(*outcomes)
+    counted.selected = tuple(f"t{index}/task.toml::run[3x-s0]" for index in range(5))
+    assert counted.exit_status(pytest.ExitCode.OK) == status
+
+
+def test_tests_that_are_no_trials_are_left_to_pytest() -> None:
+    counted = tally()
+    counted.selected = ("test_plain.py::test",)
+    assert counted.exit_status(pytest.ExitCode.OK) == pytest.ExitCode.OK
 
 
 SCORE_HELD, SCORE_MISSED = (Judgement("score", held, "") for held in (True, False))

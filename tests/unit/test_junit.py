@@ -98,6 +98,24 @@ def test_an_error_says_what_the_record_says(tmp_path: Path) -> None:
     assert (error.get("message"), error.text) == ("start: no", "t")
 
 
+def test_another_error_of_the_same_case_is_left_alone(tmp_path: Path) -> None:
+    file = report(tmp_path, ("a", "run[1x-s0]"))
+    text = file.read_text()
+    file.write_text(text.replace("</testcase>", "<error message='a crash' /></testcase>"))
+    enrich(file, [lost("a::run[1x-s0]")], None)
+    first, second = ElementTree.parse(file).iter("error")
+    assert first.get("type") == "oom-limit"
+    assert (second.get("type"), second.get("message")) == (None, "a crash")
+
+
+def test_a_long_message_is_cut(tmp_path: Path) -> None:
+    file = report(tmp_path, ("a", "run[1x-s0]"))
+    record = make_record(cause=Cause.START, trial="a::run[1x-s0]", message="no " * 1000)
+    enrich(file, [record.builtins()], None)
+    [error] = ElementTree.parse(file).iter("error")
+    assert len(error.get("message", "")) == 500
+
+
 def test_an_error_of_the_teardown_is_left_alone(tmp_path: Path) -> None:
     teardown = "<error message='failed on teardown with &quot;x&quot;'>t</error>"
     file = report(tmp_path, ("a", "run[1x-s0]"), body=teardown)

@@ -278,6 +278,34 @@ def test_a_later_obituary_replaces_the_earlier(directory: RunDirectory) -> None:
     assert obituary.message == "two"
 
 
+def test_another_session_knows_what_was_broken_off_and_has_nothing_in_flight(
+    directory: RunDirectory,
+) -> None:
+    first, second = (make_record(task, Cause.WORKER_CRASH) for task in ("one", "two"))
+    directory.announce(first)
+    directory.announce(second)
+    directory.set_obituaries_aside()
+    assert directory.obituary(first.trial) is None
+    assert directory.broken_off(first.trial) == first
+    assert directory.holds_a_run()
+    again = replace(first, message="again")
+    directory.announce(again)
+    assert (directory.obituary(first.trial), directory.broken_off(first.trial)) == (again, first)
+    directory.conclude(make_record("one"))
+    assert directory.obituary(first.trial) is None
+    assert directory.broken_off(first.trial) is None
+    assert directory.broken_off(second.trial) == second
+
+
+def test_what_is_broken_off_again_is_the_later(directory: RunDirectory) -> None:
+    for message in ("one", "two"):
+        directory.announce(make_record(message=message))
+        directory.set_obituaries_aside()
+    found = directory.broken_off(make_record().trial)
+    assert found is not None
+    assert found.message == "two"
+
+
 def test_a_torn_obituary_is_none(directory: RunDirectory) -> None:
     directory.announce(make_record())
     (file,) = (directory.path / "in-flight").iterdir()

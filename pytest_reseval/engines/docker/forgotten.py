@@ -46,15 +46,18 @@ class Mark:
 
 def marked() -> Iterator[tuple[psutil.Process, Mark]]:
     """The first processes of all containers of ours that this process can see."""
-    for process in psutil.process_iter(["cmdline"]):
-        *command, last = process.info["cmdline"] or [""]
-        if tuple(command) == idle.COMMAND and (mark := Mark.parse(last)):
-            yield process, mark
+    for pid in psutil.pids():
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            *command, last = process.cmdline() or [""]
+            if tuple(command) == idle.COMMAND and (mark := Mark.parse(last)):
+                yield process, mark
 
 
 def container_of(process: psutil.Process) -> str | None:
-    """The id of the container that a process is in, by its cgroups; None if it is gone."""
-    with suppress(OSError):
-        found = _CONTAINER.search(Path(f"/proc/{process.pid}/cgroup").read_text())
-        return None if found is None else found[0]
-    return None
+    """The id of the innermost container that a process is in, by its cgroups; None if in none."""
+    try:
+        found = _CONTAINER.findall(Path(f"/proc/{process.pid}/cgroup").read_text())
+    except OSError:
+        return None
+    return found[-1] if found else None

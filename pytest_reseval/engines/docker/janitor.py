@@ -22,6 +22,9 @@ from pytest_reseval.engines.docker.orphans import (
 )
 from pytest_reseval.janitor import CannotRemove, Orphan, whose
 
+_WITHOUT_PROCESSES = ("created", "exited", "dead", "removing")
+"""States of a container in which the engine knows of no process of it."""
+
 
 class DockerJanitor:
     """What bears the marks of dead owners, and broken builds.
@@ -47,7 +50,7 @@ class DockerJanitor:
         containers = self._client.containers(all=True, filters=ours)
         networks = self._client.networks(filters=ours)
         volumes = self._client.volumes(filters=ours)["Volumes"] or ()
-        running = {one["Id"] for one in containers if one["State"] == "running"}
+        alive = {one["Id"] for one in containers if one["State"] not in _WITHOUT_PROCESSES}
         found = [
             *(("container", one["Names"][0].lstrip("/"), one["Id"], one) for one in containers),
             *(("network", one["Name"], one["Id"], one) for one in networks),
@@ -58,9 +61,9 @@ class DockerJanitor:
             for kind, name, handle, one in found
             if is_orphan(one["Labels"], self._here, process_has_ended)
         ]
-        return labelled + self._forgotten(running)
+        return self._forgotten(alive) + labelled
 
-    def _forgotten(self, running: Container[str]) -> list[Orphan]:
+    def _forgotten(self, alive: Container[str]) -> list[Orphan]:
         found = [
             (process, mark, forgotten.container_of(process))
             for process, mark in forgotten.marked()
@@ -75,7 +78,7 @@ class DockerJanitor:
                 str(mark),
             )
             for process, mark, container in found
-            if container is not None and container not in running
+            if container is not None and container not in alive
         ]
 
     def remove(self, orphan: Orphan) -> None:
