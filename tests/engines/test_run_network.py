@@ -21,8 +21,21 @@ RESOURCES = Resources(32 * MIB, 128 * MIB, 0.2, 1.0, 64, 256 * MIB)
 PORT = "8000"
 SECONDS = "3"
 
-LISTEN = "python3 -c 'import socket as s; s.create_server((\"\", %s)).accept()' >/dev/null 2>&1 &"
-CONNECT = "import socket, sys; socket.create_connection(sys.argv[1:3], float(sys.argv[3]))"
+LISTEN = """\
+python3 -c '
+import socket
+server = socket.create_server(("", %s))
+while True:
+    server.accept()
+' >/dev/null 2>&1 &
+"""
+CONNECT = """
+import socket, sys, time
+for _ in range(3):
+    socket.create_connection(sys.argv[1:3], float(sys.argv[3])).close()
+    time.sleep(0.2)
+"""
+"""Three times: when any network is made, Docker's rule between networks is gone for an instant."""
 ADDRESS = "import socket; print(socket.gethostbyname(socket.gethostname()))"
 GATEWAY = """\
 import socket
