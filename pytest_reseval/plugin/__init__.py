@@ -93,6 +93,7 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
     return collect_directory(path, parent)
 
 
+@pytest.hookimpl(trylast=True)  # what a trial is called ends with its configuration and sample
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "reseval_plan" in metafunc.fixturenames:
         from pytest_reseval.plugin.collection import parametrize

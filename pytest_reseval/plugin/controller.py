@@ -38,9 +38,8 @@ class Controller:
         self._gates: list[Judgement] = []
         config.pluginmanager.register(self, "reseval-controller")
         if config.pluginmanager.hasplugin("xdist"):
-            from pytest_reseval.plugin.xdist import Distribution, spread_evenly
+            from pytest_reseval.plugin.xdist import Distribution
 
-            spread_evenly(config)
             config.pluginmanager.register(
                 Distribution(self._run, self.tally, self._collected), "reseval-xdist"
             )

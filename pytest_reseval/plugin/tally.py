@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,22 @@ def status(report: object) -> tuple[str, str, tuple[str, Mapping[str, bool]]] | 
     return _INFRA_ERROR, "I", (f"INFRA-ERROR ({record['cause']})", {"yellow": True})
 
 
+class Stage(IntEnum):
+    """How far an item has come."""
+
+    BEGUN = 0
+    DECIDED = 1
+    """It is known how it ended, be it that it was skipped."""
+    OVER = 2
+    """So did its teardown."""
+
+
+def _stage(report: pytest.TestReport) -> Stage:
+    if report.when == "teardown":
+        return Stage.OVER
+    return Stage.DECIDED if report.when == "call" or not report.passed else Stage.BEGUN
+
+
 class Tally:
     """Counts reports as they come."""
 
@@ -48,19 +65,15 @@ class Tally:
         """Node ids of the items that were to be run, in order."""
         self.recalled = 0
         """Verdicts that were on file before this run."""
-        self._seen: set[str] = set()
-        self._decided: set[str] = set()
-        self._over: set[str] = set()
+        self._stages: dict[str, Stage] = {}
+        """How far each item has come, as far as was reported."""
         self._failed_trials = 0
         self._other_failures = 0
 
     def add(self, report: pytest.TestReport) -> None:
         """Count one report."""
-        self._seen.add(report.nodeid)
-        if report.when == "call" or not report.passed:
-            self._decided.add(report.nodeid)
-        if report.when == "teardown":
-            self._over.add(report.nodeid)
+        before = self._stages.get(report.nodeid, Stage.BEGUN)
+        self._stages[report.nodeid] = max(before, _stage(report))
         verdict = carried(report)
         if verdict is not None:
             self.verdicts.append(verdict)
@@ -74,22 +87,14 @@ class Tally:
         """Whether a trial's verdict was reported."""
         return any(verdict["trial"] == trial for verdict in self.verdicts)
 
-    def was_reported(self, nodeid: str) -> bool:
-        """Whether anything was reported of an item."""
-        return nodeid in self._seen
-
-    def is_decided(self, nodeid: str) -> bool:
-        """Whether it was reported how an item ended, be it that it was skipped."""
-        return nodeid in self._decided
-
-    def is_over(self, nodeid: str) -> bool:
-        """Whether all was reported of an item, its teardown too."""
-        return nodeid in self._over
+    def stage(self, nodeid: str) -> Stage | None:
+        """How far an item has come; None if nothing was reported of it."""
+        return self._stages.get(nodeid)
 
     @property
     def without_verdict(self) -> int:
         """Items of tasks that were reported and are no trials: skipped, or not loaded."""
-        tasks = sum(is_task_file(PurePath(nodeid.partition("::")[0])) for nodeid in self._seen)
+        tasks = sum(is_task_file(PurePath(nodeid.partition("::")[0])) for nodeid in self._stages)
         trials = sum(
             is_task_file(PurePath(verdict["trial"].partition("::")[0])) for verdict in self.verdicts
         )
@@ -102,13 +107,13 @@ class Tally:
         return tuple(
             nodeid
             for nodeid in self.selected
-            if nodeid in verdicts or (nodeid not in self._seen and _NAMES_A_TRIAL.search(nodeid))
+            if nodeid in verdicts or (nodeid not in self._stages and _NAMES_A_TRIAL.search(nodeid))
         )
 
     @property
     def done(self) -> int:
         """Items that were reported."""
-        return len(self._seen)
+        return len(self._stages)
 
     @property
     def not_run(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_reseval.plugin.run import Run
-from pytest_reseval.plugin.tally import Tally
+from pytest_reseval.plugin.tally import Stage, Tally
 from pytest_reseval.tasks import is_task_file
 
 
@@ -24,6 +24,7 @@ class Distribution:
         self._run = run
         self._tally = tally
         self._collected = collected
+        self._scheduler: Any = None
         self._workers: set[int] = set()
         """Processes of the workers on this machine."""
 
@@ -48,8 +49,10 @@ class Distribution:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
-        """Know what there is to run."""
+        """Know what there is to run, before it is handed out."""
         self._collected(ids)
+        if self._tally.trials:
+            spread_evenly(self._scheduler)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
@@ -65,15 +68,18 @@ class Distribution:
     @pytest.hookimpl(optionalhook=True, wrapper=True)
     def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
         """Have another worker run what a dead one was handed and had not begun."""
-        scheduler = yield
-        hand_on(scheduler, self._was_begun, self._tally.is_over)
-        return scheduler
+        self._scheduler = yield
+        hand_on(self._scheduler, self._was_begun, self._is_over)
+        return self._scheduler
 
     def _was_begun(self, nodeid: str) -> bool:
-        if not _is_of_a_task(nodeid) or self._tally.was_reported(nodeid):
+        if not _is_of_a_task(nodeid) or self._tally.stage(nodeid) is not None:
             return True
         directory = self._run.directory
         return directory.obituary(nodeid) is not None or directory.find(nodeid) is not None
+
+    def _is_over(self, nodeid: str) -> bool:
+        return _is_of_a_task(nodeid) and self._tally.stage(nodeid) is Stage.OVER
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(
@@ -86,7 +92,7 @@ class Distribution:
         """
         from pytest_reseval.plugin.verdicts import as_teardown, retell
 
-        if _is_of_a_task(crashitem) and self._tally.is_decided(crashitem):
+        if _is_of_a_task(crashitem) and self._tally.stage(crashitem) is Stage.DECIDED:
             as_teardown(report)
             return
         if self._tally.has_verdict(crashitem):
@@ -147,7 +153,10 @@ def _is_of_a_task(nodeid: str) -> bool:
     return is_task_file(PurePath(nodeid.partition("::")[0]))
 
 
-def spread_evenly(config: pytest.Config) -> None:
-    """Hand out one item at a time: a waiting item cannot be taken back from its worker."""
-    if config.getoption("maxschedchunk", None) is None:
-        config.option.maxschedchunk = 1
+def spread_evenly(scheduler: Any) -> None:
+    """Hand out one item at a time: a waiting item cannot be taken back from its worker.
+
+    Unless the user typed how many; xdist's other schedulers know no such number.
+    """
+    if getattr(scheduler, "maxschedchunk", 1) is None:
+        scheduler.maxschedchunk = 1
