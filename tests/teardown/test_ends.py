@@ -21,6 +21,8 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 
 EVERYWHERE = pytest.mark.parametrize("workers", ["-n0", "-n2"])
 INTERRUPTED = pytest.ExitCode.INTERRUPTED
+UNCAUGHT = 1
+"""The status of a Python program that ends by an exception."""
 
 
 def causes(pytester: pytest.Pytester) -> list[str]:
@@ -84,8 +86,11 @@ class TestBuilds:
 
 
 def statuses(times: int) -> set[int]:
-    """What a run may answer: pytest itself dies of a second SIGINT, depending on where it is."""
-    return {INTERRUPTED} if times == 1 else {INTERRUPTED, -signal.SIGINT}
+    """What a run may answer to so many SIGINTs.
+
+    pytest itself dies of a second one, or ends with a traceback, depending on where it is.
+    """
+    return {INTERRUPTED} if times == 1 else {INTERRUPTED, -signal.SIGINT, UNCAUGHT}
 
 
 def interrupt(process: subprocess.Popen[str], times: int, under_way: Callable[[], bool]) -> None:
