@@ -73,6 +73,9 @@ class DockerEngine:
         self._bounds_storage = can_bound_storage(told, psutil.disk_partitions(all=True))
         self._owner = orphans.owner_labels(orphans.Place.here())
         self._started: set[str] = set()
+        """Names of containers, from before the engine was asked for them."""
+        self._created: set[str] = set()
+        """Their ids, as far as it answered."""
         self._networks = Networks(self._client, self._owner)
         self._run = ""
         self._network: str | None = None
@@ -140,8 +143,9 @@ class DockerEngine:
         if self._started:
             with suppress(APIError, EngineLost), engine_answers("removing the last sandboxes"):
                 self._remove_started()
-            self._end_forgotten()
+            forgotten.end_processes_of(self._created)
             self._started.clear()
+            self._created.clear()
         self._networks.remove()
         self._client.close()
 
@@ -151,14 +155,6 @@ class DockerEngine:
         for container in self._client.containers(all=True, filters=ours):
             if container["Names"][0].lstrip("/") in self._started:
                 orphans.remove_container(self._client, container["Id"])
-
-    def _end_forgotten(self) -> None:
-        """Kill what still runs of containers that the engine does not know any more."""
-        ours = {orphans.mark_of(self._owner, name) for name in self._started}
-        for process, mark in forgotten.marked():
-            if mark in ours:
-                with suppress(psutil.Error):
-                    process.kill()
 
     def _create(self, request: SandboxRequest) -> str:
         name = container_name(request)
@@ -180,7 +176,9 @@ class DockerEngine:
             raise StartError(
                 f"sandbox {request.name} cannot be created: {reason(error)}"
             ) from error
-        return str(created["Id"])
+        container_id = str(created["Id"])
+        self._created.add(container_id)
+        return container_id
 
     def _start(self, container_id: str, request: SandboxRequest) -> DockerSandbox:
         with ExitStack() as opened:

@@ -1,15 +1,16 @@
-"""First processes of containers that their engine has forgotten.
+"""Processes of containers that their engine has forgotten.
 
 An engine that is killed while it starts a container may not know, once it runs again, that it did
 (seen on Docker 20.10): the container is listed as created or not at all, and its standard input
-never ends, because the shim holds it open. So the first process itself says whose it is, by an
-argument that serves nothing else.
+never ends, because the shim holds it open. Who knows the container's id finds its processes by
+their cgroups, be it that the runtime has not come to start the command. For all others the first
+process itself says whose it is, by an argument that serves nothing else.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,15 @@ def marked() -> Iterator[tuple[psutil.Process, Mark]]:
             *command, last = process.cmdline() or [""]
             if tuple(command) == idle.COMMAND and (mark := Mark.parse(last)):
                 yield process, mark
+
+
+def end_processes_of(containers: Container[str]) -> None:
+    """Kill what there is of these containers, by id, as far as this user may."""
+    for pid in psutil.pids():
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            if (container := container_of(process)) is not None and container in containers:
+                process.kill()
 
 
 def container_of(process: psutil.Process) -> str | None:

@@ -87,6 +87,7 @@ class DockerJanitor:
             with engine_answers(f"removing {orphan.kind} {orphan.name}"), suppress(NotFound):
                 if orphan.kind == "container":
                     remove_container(self._client, orphan.handle)
+                    forgotten.end_processes_of({orphan.handle})
                 elif orphan.kind == "network":
                     self._client.remove_network(orphan.handle)
                 elif orphan.kind == "volume":
