@@ -59,7 +59,10 @@ class Scope:
     )
     journals: Path = Path(tempfile.gettempdir()) / f"pytest-reseval-{os.geteuid()}"
     beside: Path | None = None
-    """The folder of an engine that goes on; its processes bear it in their arguments."""
+    """The folder of an engine that goes on; its processes bear it in their arguments.
+
+    So is what its runtime has not yet begun: an engine that was killed may leave that behind.
+    """
 
     def environment(self) -> dict[str, str]:
         """What has every pytest process leave its name."""
@@ -159,7 +162,8 @@ def _processes(beside: Path | None) -> Iterator[Leftover]:
         with suppress(psutil.NoSuchProcess):
             if process.status() != psutil.STATUS_ZOMBIE:
                 command = " ".join(process.cmdline()) or process.name()
-                if beside is None or str(beside) not in command:
+                of_the_engine = beside and (str(beside) in command or command == "runc init")
+                if not of_the_engine:
                     yield Leftover("process", f"{process.pid} {command[:200]}")
 
 

@@ -76,6 +76,8 @@ class DockerEngine:
         """Names of containers, from before the engine was asked for them."""
         self._created: set[str] = set()
         """Their ids, as far as it answered."""
+        self._broken_off: set[str] = set()
+        """Those whose start failed, of which something may be left once the engine is back."""
         self._networks = Networks(self._client, self._owner)
         self._run = ""
         self._network: str | None = None
@@ -128,11 +130,16 @@ class DockerEngine:
     def _create_and_start(self, request: SandboxRequest) -> DockerSandbox:
         container_id = self._create(request)
         try:
-            return self._start(container_id, request)
+            sandbox = self._start(container_id, request)
         except BaseException:
+            self._broken_off.add(container_id)
             with suppress(APIError, EngineLost), engine_answers("removing a sandbox"):
                 orphans.remove_container(self._client, container_id)
             raise
+        if self._broken_off:
+            forgotten.end_processes_of(self._broken_off)
+            self._broken_off.clear()
+        return sandbox
 
     def sweep(self) -> list[str]:
         """Remove what dead runs of this host left behind; answers the names. Raises EngineLost."""
