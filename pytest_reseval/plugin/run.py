@@ -175,6 +175,11 @@ class Run:
         writer.line(f"reseval: {text}")
         writer.flush()
 
+    @property
+    def _decided(self) -> EngineInfo | None:
+        """The engine that the controller chose for its workers, if it chose one."""
+        return None if self._given is None else self._given.engine
+
     @cached_property
     def chosen(self) -> tuple[Engine, str]:
         """The engine, and why it is this one. Raises pytest.UsageError when it cannot be used."""
@@ -182,8 +187,8 @@ class Run:
         from pytest_reseval.engines.awaited import AwaitedEngine
         from pytest_reseval.engines.base import EngineUnavailable
 
-        if self._given is not None and self._given.engine is not None:
-            info = self._given.engine
+        info = self._decided
+        if info is not None:
             return AwaitedEngine(info, lambda: choose(info.name)[0]), "the controller's choice"
         asked = self.settings.engine
         try:
@@ -241,8 +246,7 @@ class Run:
         The network is the controller's, which outlives its workers; where the controller chose no
         engine every process has one of its own.
         """
-        decided = self._given is not None and self._given.engine is not None
-        if not decided or self._network is not None:
+        if self._decided is None or self._network is not None:
             self._network = self.engine.join_network(self.identity().run, self._network)
 
     @cached_property

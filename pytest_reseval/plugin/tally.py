@@ -40,6 +40,11 @@ def status(report: object) -> tuple[str, str, tuple[str, Mapping[str, bool]]] | 
     return _INFRA_ERROR, "I", (f"INFRA-ERROR ({record['cause']})", {"yellow": True})
 
 
+def is_of_a_task(nodeid: str) -> bool:
+    """Whether an item is a task file's own, and not of a test written in Python."""
+    return is_task_file(PurePath(nodeid.partition("::")[0]))
+
+
 class Stage(IntEnum):
     """How far an item has come."""
 
@@ -94,10 +99,8 @@ class Tally:
     @property
     def without_verdict(self) -> int:
         """Items of tasks that were reported and are no trials: skipped, or not loaded."""
-        tasks = sum(is_task_file(PurePath(nodeid.partition("::")[0])) for nodeid in self._stages)
-        trials = sum(
-            is_task_file(PurePath(verdict["trial"].partition("::")[0])) for verdict in self.verdicts
-        )
+        tasks = sum(is_of_a_task(nodeid) for nodeid in self._stages)
+        trials = sum(is_of_a_task(verdict["trial"]) for verdict in self.verdicts)
         return tasks - trials
 
     @property
@@ -137,7 +140,7 @@ class Tally:
         failed = self._failed_trials and "score" not in given
         infra = not given and (
             any(verdict["outcome"] == _INFRA_ERROR for verdict in self.verdicts)
-            or bool(self.trials and self.not_run)
+            or bool(self.not_run and self.trials)
         )
         if unfiled or self._other_failures or failed or "score" in missed:
             return pytest.ExitCode.TESTS_FAILED

@@ -7,14 +7,12 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
-from pathlib import PurePath
 from typing import Any
 
 import pytest
 
 from pytest_reseval.plugin.run import Run
-from pytest_reseval.plugin.tally import Stage, Tally
-from pytest_reseval.tasks import is_task_file
+from pytest_reseval.plugin.tally import Stage, Tally, is_of_a_task
 
 
 class Distribution:
@@ -50,6 +48,8 @@ class Distribution:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         """Know what there is to run, before it is handed out."""
+        if self._tally.selected:
+            return
         self._collected(ids)
         if self._tally.trials:
             spread_evenly(self._scheduler)
@@ -73,13 +73,13 @@ class Distribution:
         return self._scheduler
 
     def _was_begun(self, nodeid: str) -> bool:
-        if not _is_of_a_task(nodeid) or self._tally.stage(nodeid) is not None:
+        if not is_of_a_task(nodeid) or self._tally.stage(nodeid) is not None:
             return True
         directory = self._run.directory
         return directory.obituary(nodeid) is not None or directory.find(nodeid) is not None
 
     def _is_over(self, nodeid: str) -> bool:
-        return _is_of_a_task(nodeid) and self._tally.stage(nodeid) is Stage.OVER
+        return is_of_a_task(nodeid) and self._tally.stage(nodeid) is Stage.OVER
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(
@@ -92,7 +92,7 @@ class Distribution:
         """
         from pytest_reseval.plugin.verdicts import as_teardown, retell
 
-        if _is_of_a_task(crashitem) and self._tally.stage(crashitem) is Stage.DECIDED:
+        if is_of_a_task(crashitem) and self._tally.stage(crashitem) is Stage.DECIDED:
             as_teardown(report)
             return
         if self._tally.has_verdict(crashitem):
@@ -147,10 +147,6 @@ def refuse_unsound(config: pytest.Config) -> None:
             f"--dist={way}: each trial is run once, and this way xdist runs some twice, as when a "
             "worker dies; use --dist=load or --dist=worksteal, or leave it out"
         )
-
-
-def _is_of_a_task(nodeid: str) -> bool:
-    return is_task_file(PurePath(nodeid.partition("::")[0]))
 
 
 def spread_evenly(scheduler: Any) -> None:

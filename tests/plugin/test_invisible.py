@@ -77,7 +77,6 @@ def test_a_crash_is_told_as_without_the_plugin(pytester: pytest.Pytester) -> Non
     pytester.makeconftest(
         """
         import os
-        from pathlib import Path
 
         def pytest_runtest_logfinish(nodeid):
             if "PYTEST_XDIST_WORKER" in os.environ and nodeid.endswith("[3]"):
